@@ -1,0 +1,1 @@
+"""Files become upright RGB pixels; network grids become image coordinates."""

@@ -1,0 +1,1 @@
+"""Networks: architectures, safe checkpoint loading, preprocessing, layers and heads."""

@@ -1,0 +1,1 @@
+"""A map becomes regions: threshold rules, components, boxes, masks, refinement, overlap."""

@@ -1,0 +1,1 @@
+"""Widgets, item models, delegates and canvas items. Never imports torch."""

@@ -1,0 +1,1 @@
+"""QThread workers: jobs in, results out. The only place where Qt meets torch."""

@@ -1,0 +1,36 @@
+"""Shared fixtures: an isolated home, the offscreen platform, the real material where it is present."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+@pytest.fixture(autouse=True)
+def isolated_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Settings, caches and data of a test never touch the user's own."""
+    home = tmp_path_factory.mktemp("home")
+    for name, folder in {
+        "HOME": "",
+        "XDG_CONFIG_HOME": ".config",
+        "XDG_CACHE_HOME": ".cache",
+        "XDG_DATA_HOME": ".local/share",
+        "TORCH_HOME": ".cache/torch",
+    }.items():
+        monkeypatch.setenv(name, str(home / folder))
+    yield home
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real images and checkpoints; the test is skipped where it is absent."""
+    given = os.environ.get("CAMVIEWER_DATA")
+    folder = Path(given) if given else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not (folder / "README.md").is_file():
+        pytest.skip("the real material is absent: set CAMVIEWER_DATA to its folder")
+    return folder
