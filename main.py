@@ -36,7 +36,7 @@ def main() -> int:
             os.execv(python, [str(python), str(HERE / "main.py"), *sys.argv[1:]])
         tell(f"camviewer cannot start: {', '.join(missing)} missing. Run '{script}' in {HERE} once; it installs them.")
         return 1
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - whoever double-clicks may have an older one
         tell(f"camviewer needs Python 3.11 or newer. Run '{script}' in {HERE}; it finds one.")
         return 1
     sys.path.insert(0, str(HERE))
