@@ -1,6 +1,6 @@
 """The canvas: one image with its heat map, regions and live threshold.
 
-* `panel.CanvasPanel` - the centre of the window. Methods: `set_image(pixels, name)`, `set_map(map, class_name=, score=)`,
+* `panel.CanvasPanel` - the centre of the window. Methods: `set_image(pixels, name)`, `set_map(map, ...)`,
   `set_regions(regions, selected=)`, `set_selected(key)`, `set_rule(rule)`, `set_live_visible(bool)`, `set_mode(mode)`,
   `set_tool(tool)`, `set_colour_map(name)`, `set_opacity(0..1)`, `set_overlays_hidden(bool)` (H held),
   `set_regions_visible(bool)` (T), `set_fill(0..1)`, `set_message(title, text)`, `fit()` (F), `zoom_to(1.0)` (Ctrl+0),
