@@ -1,0 +1,273 @@
+"""What the window asks of the workers, and what comes back: frozen dataclasses of plain data and numpy.
+
+Neither torch nor Qt is imported here, so panels may build and read these without loading either. A job carries a
+`token`, unique in the process; every answer repeats it. See `camviewer.workers.engine.Engine` for the signals.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from camviewer.cam.requests import Explanation, MapRequest
+from camviewer.models.records import LoadRequest, ModelSummary
+from camviewer.project.records import ActivationMap
+from camviewer.regions.rules import RegionRule
+
+if TYPE_CHECKING:
+    from camviewer.pipeline.explain import ImageResult
+    from camviewer.pipeline.export import ExportReport, ExportRequest
+
+__all__ = [
+    "ActivationMap",
+    "ComputeBatch",
+    "ComputeMaps",
+    "DeviceInfo",
+    "EngineStarted",
+    "Explanation",
+    "Export",
+    "Exported",
+    "ImageComputed",
+    "Job",
+    "JobCancelled",
+    "JobFailed",
+    "JobFinished",
+    "LoadModel",
+    "LoadRequest",
+    "MapRequest",
+    "MapsReady",
+    "ModelLoaded",
+    "ModelSummary",
+    "Notice",
+    "PartialMap",
+    "Progress",
+    "RegionRule",
+    "StartEngine",
+    "next_token",
+]
+
+_tokens = itertools.count(1)
+
+
+def next_token() -> int:
+    """Return a token that no other job of this process has."""
+    return next(_tokens)
+
+
+# --- jobs -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StartEngine:
+    """Import torch in the worker thread and report devices and versions. Ends with `EngineStarted`.
+
+    Not required: any other job starts the engine by itself. Submit it after the first paint, so that the seconds of
+    the import pass while the user browses.
+
+    Attributes:
+        threads: processor threads for torch; all cores but one when None, so that the window stays fluent.
+    """
+
+    threads: int | None = None
+    token: int = field(default_factory=next_token)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadModel:
+    """Load a network; it replaces the loaded one on success only. Ends with `ModelLoaded`.
+
+    Submitting it cancels the maps and batches that are pending or running, since they belong to the old network.
+    """
+
+    request: LoadRequest
+    token: int = field(default_factory=next_token)
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeMaps:
+    """Compute the maps of one image now. Ends with `MapsReady`; `PartialMap` in between.
+
+    Interactive: a newer one cancels this one, pending or running, and its late results are dropped. A batch in
+    progress steps aside.
+
+    Attributes:
+        path: the image file.
+        request: methods, classes, layers.
+    """
+
+    path: Path
+    request: MapRequest
+    token: int = field(default_factory=next_token)
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeBatch:
+    """Compute maps, boxes and masks of many images. One `ImageComputed` an image, in the order of `paths`.
+
+    The caller leaves out the images that are to be skipped. A file that cannot be computed is an `ImageComputed` with
+    `error`; it never ends the batch. Cancelling keeps what was delivered.
+
+    Attributes:
+        paths: image files.
+        request: methods, classes, layers.
+        rule: how regions are made of each map.
+        batch_size: images computed in one pass.
+    """
+
+    paths: tuple[Path, ...]
+    request: MapRequest
+    rule: RegionRule
+    batch_size: int = 1
+    token: int = field(default_factory=next_token)
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Write a project or an explain folder in a format. Ends with `Exported`. Runs beside maps, in a second thread."""
+
+    request: ExportRequest
+    token: int = field(default_factory=next_token)
+
+
+Job = StartEngine | LoadModel | ComputeMaps | ComputeBatch | Export
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """A device that maps can be computed on.
+
+    Attributes:
+        name: as `LoadRequest.device` takes it: ``cpu``, ``cuda`` or ``mps``.
+        title: for the status bar, for example ``NVIDIA H200`` or ``CPU, 8 threads``.
+        memory: total bytes, 0 when unknown.
+    """
+
+    name: str
+    title: str
+    memory: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStarted:
+    """torch is loaded.
+
+    Attributes:
+        devices: best first; ``auto`` takes the first.
+        versions: as in `Run.versions`: camviewer, python, torch, torchvision, numpy, opencv.
+    """
+
+    token: int
+    devices: tuple[DeviceInfo, ...]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLoaded:
+    """A network is loaded. `summary.warnings` are sentences that the user should see."""
+
+    token: int
+    request: LoadRequest
+    summary: ModelSummary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapsReady:
+    """The maps of one image: `explanation.scores` (all classes, best first) and `explanation.maps`."""
+
+    token: int
+    path: Path
+    request: MapRequest
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartialMap:
+    """A valid map from part of the passes (Score-CAM, strongest channels first); `map.flags` says how far it is."""
+
+    token: int
+    path: Path
+    map: ActivationMap
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageComputed:
+    """One image of a batch.
+
+    Attributes:
+        index: position in `ComputeBatch.paths`.
+        result: maps with their regions, or the error; see `camviewer.pipeline.explain.ImageResult`.
+    """
+
+    token: int
+    index: int
+    path: Path
+    result: ImageResult
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote; see `camviewer.pipeline.export.ExportReport`."""
+
+    token: int
+    report: ExportReport
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is.
+
+    Attributes:
+        done, total: in the job's own unit: passes for `ComputeMaps`, images for `ComputeBatch` and `Export`.
+        seconds_left: estimate; None until there is one.
+    """
+
+    token: int
+    done: int
+    total: int
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the user should know while the job goes on, for example that it continues on the CPU."""
+
+    token: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobFinished:
+    """The job is done; its result was delivered before."""
+
+    token: int
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailed:
+    """The job ended with an error.
+
+    Attributes:
+        kind: `CamviewerError.kind`, or ``unexpected``.
+        message: one sentence for the user.
+        details: text for the log and the *Details* button; the trace for unexpected errors.
+    """
+
+    token: int
+    job: Job
+    kind: str
+    message: str
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobCancelled:
+    """The job was cancelled, or a newer one took its place. Nothing of it follows."""
+
+    token: int
+    job: Job
