@@ -1,0 +1,123 @@
+"""What is asked of an `Explainer` and what it returns. Plain data, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from camviewer.catalogue.methods import method
+from camviewer.catalogue.parameters import Value, complete
+from camviewer.errors import UsageError
+from camviewer.images.geometry import InputPlan
+from camviewer.models.records import ClassScore
+from camviewer.project.records import ActivationMap
+
+TTA = ("none", "flip", "multiscale")
+FUSE = ("none", "mean", "max")
+
+
+@dataclass(frozen=True, slots=True)
+class MapRequest:
+    """Which maps to make.
+
+    Attributes:
+        methods: identifiers of `camviewer.catalogue.methods`.
+        classes: ``predicted``, ``topN`` (``top5``), ``all``, or indices of logits.
+        layers: layer names, ``relu#2`` for a further call; empty for the suggested layer (CAM: the head's input).
+        parameters: values by method and parameter name; missing ones take their default.
+        target: ``score``, ``negative`` (the map of ``-S_c``) or ``contrast:J`` (the map of ``S_c - S_J``).
+        offset: place cells by their measured positions instead of the even grid.
+        tta: ``none``, ``flip`` (mean of the image's and its mirror image's map) or ``multiscale`` (mean over the
+            input at 0.75, 1 and 1.25 of its size).
+        fuse: ``none`` (a map for each layer), or ``mean`` or ``max`` of the layers' maps, each divided by its
+            largest magnitude, on the finest layer's grid.
+        seed: of noise and random weights.
+    """
+
+    methods: tuple[str, ...] = ("gradcam",)
+    classes: str | tuple[int, ...] = "predicted"
+    layers: tuple[str, ...] = ()
+    parameters: dict[str, dict[str, Value]] = field(default_factory=dict)
+    target: str = "score"
+    offset: bool = True
+    tta: str = "none"
+    fuse: str = "none"
+    seed: int = 0
+
+    def checked(self) -> dict[str, dict[str, Value]]:
+        """Return every method's complete parameters.
+
+        Raises:
+            UsageError: for an unknown method, parameter, option or class selection.
+        """
+        if not self.methods:
+            raise UsageError("Choose at least one method.")
+        if self.tta not in TTA:
+            raise UsageError(f"There is no averaging {self.tta!r}; there are: {', '.join(TTA)}.")
+        if self.fuse not in FUSE:
+            raise UsageError(f"There is no fusion {self.fuse!r}; there are: {', '.join(FUSE)}.")
+        contrast_class(self.target)
+        for name in self.parameters:
+            method(name)
+        return {
+            name: complete(method(name).parameters, self.parameters.get(name, {}), owner=method(name).title)
+            for name in self.methods
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """The result for one image.
+
+    Attributes:
+        scores: all classes, best first.
+        maps: by method, then layer, then class, in the order of the request.
+        plan: how the image reached the network.
+        identity_error: largest deviation of the head's identity over the classes, in logits
+            (``mean(M_c) + b_c = S_c`` or its form for the head), None where no identity holds.
+        notices: sentences for the user, for example that memory ran out and the CPU took over.
+    """
+
+    scores: tuple[ClassScore, ...]
+    maps: tuple[ActivationMap, ...]
+    plan: InputPlan
+    identity_error: float | None = None
+    notices: tuple[str, ...] = ()
+
+
+def contrast_class(target: str) -> int | None:
+    """Return J of ``contrast:J``, None for ``score`` and ``negative``.
+
+    Raises:
+        UsageError: for anything else.
+    """
+    kind, _, index = target.partition(":")
+    if kind == "contrast" and index.isdecimal():
+        return int(index)
+    if target in {"score", "negative"}:
+        return None
+    raise UsageError(f"There is no target {target!r}; there are: score, negative, contrast:J (J a class index).")
+
+
+def select_classes(selection: str | tuple[int, ...], ranked: Sequence[int]) -> tuple[int, ...]:
+    """Return class indices.
+
+    Args:
+        selection: as in `MapRequest.classes`.
+        ranked: all class indices, best first.
+
+    Raises:
+        UsageError: for an unknown selection or an index that does not exist.
+    """
+    if isinstance(selection, str):
+        if selection == "predicted":
+            return (ranked[0],)
+        if selection == "all":
+            return tuple(range(len(ranked)))
+        if selection.startswith("top") and selection[3:].isdecimal() and int(selection[3:]) >= 1:
+            return tuple(ranked[: int(selection[3:])])
+        raise UsageError(f"There is no class selection {selection!r}; there are: predicted, top5, all, or indices.")
+    for index in selection:
+        if not 0 <= index < len(ranked):
+            raise UsageError(f"There is no class {index}; the model has classes 0 to {len(ranked) - 1}.")
+    return tuple(selection)

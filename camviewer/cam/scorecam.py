@@ -1,0 +1,316 @@
+"""Score-CAM as a generator of partial results: one run serves every class, each chunk yields valid maps.
+
+Wang et al. 2020 (arXiv 1910.01279), Algorithm 1, on the normalised input ``X``: ``H_k = minmax(upsample(A_k))``
+(bilinear, half-pixel centres, then min-max), ``s_k = S_c(X * H_k + X_b * (1 - H_k))``, ``alpha = softmax_k(s)``,
+``M = ReLU(sum_k alpha_k A_k)``. The subtraction of ``S_c(X_b)`` shifts every ``s_k`` alike and drops out.
+
+Two more published methods mask the input unit by unit and differ in what is masked: SS-CAM averages the scores over
+noisy masks or inputs, IS-CAM over masks of growing strength. They share the run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from camviewer.cam.taps import is_out_of_memory
+
+Variant = Literal["softmax", "probability"]
+Baseline = Literal["zero", "black", "blur"]
+Perturbation = Literal["none", "activation", "input", "integrate"]
+
+Forward = Callable[[Tensor], Tensor]
+"""Masked inputs ``[N, C, H, W]`` to logits ``[N, classes]``."""
+
+BLUR_SHARE = 0.05
+"""Standard deviation of the blurred baseline, as a share of the input's shorter side."""
+
+
+def baseline_input(X: Tensor, kind: Baseline, *, black: Tensor) -> Tensor:
+    """Return what stands where a unit is low, ``[C, H, W]``.
+
+    Args:
+        X: normalised input ``[C, H, W]``.
+        kind: ``zero`` (0 after normalising: the mean colour), ``black``, or ``blur`` (Gaussian, 5 % of the side).
+        black: normalised value of black for each channel, ``[C]``.
+    """
+    if kind == "zero":
+        return torch.zeros_like(X)
+    if kind == "black":
+        return black.to(X)[:, None, None].expand_as(X).clone()
+    sigma = BLUR_SHARE * min(X.shape[1:])
+    radius = max(1, math.ceil(3 * sigma))
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).to(X)
+    blurred = functional.pad(X[:, None], (radius, radius, radius, radius), mode="replicate")
+    blurred = functional.conv2d(blurred, kernel.view(1, 1, 1, -1))
+    return functional.conv2d(blurred, kernel.view(1, 1, -1, 1))[:, 0]
+
+
+def unit_masks(A: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return ``minmax(upsample(A_k))``: `A` ``[n, h, w]`` -> ``[n, H, W]`` in [0, 1]; a constant unit gives 0."""
+    upsampled = functional.interpolate(A[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+    low = upsampled.amin(dim=(1, 2), keepdim=True)
+    span = upsampled.amax(dim=(1, 2), keepdim=True) - low
+    return torch.where(span > 0, (upsampled - low) / torch.where(span > 0, span, 1), 0)
+
+
+@dataclass(slots=True)
+class ScoreRun:
+    """The masked passes of one layer of one image, finished or not; maps of any class follow without a pass.
+
+    Attributes:
+        A: activations ``[K, h, w]``.
+        logits: ``[K, classes]`` of the masked inputs, float32; rows of units not done yet are undefined.
+        done: which units have a row, ``[K]``. Constant units share the baseline's.
+        order: varying units, strongest (largest standard deviation) first.
+        constant: indices of constant units.
+        passes: masked inputs that went through the network, the baseline included.
+    """
+
+    A: Tensor
+    logits: Tensor
+    done: Tensor
+    order: Tensor
+    constant: Tensor
+    passes: int = 0
+    flags: set[str] = field(default_factory=set)
+
+    @property
+    def total(self) -> int:
+        """Passes of the whole run: the varying units, and one for all constant ones."""
+        return len(self.order) + (1 if len(self.constant) else 0)
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.done.all())
+
+    @property
+    def nbytes(self) -> int:
+        return self.A.nbytes + self.logits.nbytes
+
+
+def target_scores(
+    logits: Tensor, targets: Tensor, *, variant: Variant, sigmoid: bool, contrast: bool = False
+) -> Tensor:
+    """Return what weighs each unit: ``[n, classes]`` logits and ``[T, classes]`` targets -> ``[T, n]``.
+
+    ``softmax`` takes the target's score itself. ``probability`` takes the class probability: of the softmax, or of
+    the sigmoid for sigmoid heads; ``1 - p`` for the target ``-S_c``; ``sigmoid(S_a - S_b)`` for a contrast.
+    """
+    rows = targets.to(logits)
+    if variant == "softmax":
+        return rows @ logits.T
+    if sigmoid or contrast:
+        return torch.sigmoid(rows @ logits.T)
+    positive = rows.clamp(min=0) @ torch.softmax(logits, dim=1).T
+    negated = (rows.sum(dim=1) < 0)[:, None]
+    return torch.where(negated, 1 + rows @ torch.softmax(logits, dim=1).T, positive)
+
+
+def channel_weights(scores: Tensor, *, variant: Variant) -> Tensor:
+    """Return alpha ``[T, n]``: the softmax over the units, or the probabilities as they are."""
+    return torch.softmax(scores, dim=1) if variant == "softmax" else scores
+
+
+def effective_units(alpha: Tensor) -> Tensor:
+    """Return the effective number of units ``1 / sum alpha^2`` of each target, ``[T, n]`` -> ``[T]``.
+
+    Weights are first scaled to sum 1. A value near 1 says that one unit makes the whole map.
+    """
+    share = alpha / alpha.sum(dim=1, keepdim=True).clamp(min=1e-30)
+    return 1 / (share**2).sum(dim=1).clamp(min=1e-30)
+
+
+class OnlineSum:
+    """``sum_k alpha_k A_k`` over units that arrive in chunks, for T targets: a softmax that needs no second look.
+
+    Keeps the running maximum ``m``, ``sum_k e^(s_k - m)``, its squares and ``sum_k e^(s_k - m) A_k``; the order of
+    the chunks changes nothing but rounding. For the variant ``probability`` the scores themselves are the weights.
+    """
+
+    def __init__(self, targets: int, cells: tuple[int, ...], *, variant: Variant, like: Tensor) -> None:
+        self._softmax = variant == "softmax"
+        self._cells = cells
+        self._maximum = like.new_full((targets, 1), -math.inf, dtype=torch.float64)
+        self._mass = like.new_zeros((targets, 1), dtype=torch.float64)
+        self._squares = like.new_zeros((targets, 1), dtype=torch.float64)
+        self._map = like.new_zeros((targets, math.prod(cells)), dtype=torch.float64)
+
+    def add(self, scores: Tensor, A: Tensor) -> None:
+        """Take in units: `scores` ``[T, n]``, `A` ``[n, h, w]``."""
+        scores = scores.double()
+        if self._softmax:
+            maximum = torch.maximum(self._maximum, scores.amax(dim=1, keepdim=True))
+            rescale = torch.exp(self._maximum - maximum)
+            weights = torch.exp(scores - maximum)
+            self._maximum = maximum
+            self._mass *= rescale
+            self._squares *= rescale**2
+            self._map *= rescale
+        else:
+            weights = scores
+        self._mass += weights.sum(dim=1, keepdim=True)
+        self._squares += (weights**2).sum(dim=1, keepdim=True)
+        self._map += weights @ A.flatten(1).double()
+
+    def maps(self) -> Tensor:
+        """Return the raw maps of the units so far, ``[T, h, w]`` float32."""
+        total = self._map / self._mass.clamp(min=1e-300) if self._softmax else self._map
+        return total.relu().view(-1, *self._cells).float()
+
+    def effective(self) -> Tensor:
+        """Return the effective number of units so far, ``[T]``."""
+        return (self._mass**2 / self._squares.clamp(min=1e-300)).flatten()
+
+
+def score_maps(run: ScoreRun, targets: Tensor, *, variant: Variant, sigmoid: bool, contrast: bool = False) -> Tensor:
+    """Return the raw maps ``[T, h, w]`` of a run's units that are done; no pass through the network."""
+    return _accumulate(run, targets, variant=variant, sigmoid=sigmoid, contrast=contrast).maps()
+
+
+def score_effective(
+    run: ScoreRun, targets: Tensor, *, variant: Variant, sigmoid: bool, contrast: bool = False
+) -> Tensor:
+    """Return the effective number of units behind each map of `score_maps`, ``[T]``."""
+    return _accumulate(run, targets, variant=variant, sigmoid=sigmoid, contrast=contrast).effective()
+
+
+def _accumulate(run: ScoreRun, targets: Tensor, *, variant: Variant, sigmoid: bool, contrast: bool) -> OnlineSum:
+    online = OnlineSum(len(targets), tuple(run.A.shape[1:]), variant=variant, like=run.A)
+    if run.done.any():
+        logits = run.logits[run.done]
+        scores = target_scores(logits, targets, variant=variant, sigmoid=sigmoid, contrast=contrast)
+        online.add(scores.to(run.A.device), run.A[run.done.to(run.A.device)])
+    return online
+
+
+@dataclass(frozen=True, slots=True)
+class Masking:
+    """What is put through the network for a unit.
+
+    Attributes:
+        baseline: see `baseline_input`.
+        perturbation: ``none`` (Score-CAM); ``activation`` or ``input`` (SS-CAM: noise on the unit before min-max, or
+            on the masked input); ``integrate`` (IS-CAM: masks ``i / samples * H_k``).
+        samples: passes for each unit whose scores are averaged; 1 for ``none``.
+        noise: standard deviation of SS-CAM's noise as a share of the unit's (or the input's) range.
+        seed: of the noise.
+        strongest: only so many of the strongest units, 0 for all (an approximation).
+    """
+
+    baseline: Baseline = "zero"
+    perturbation: Perturbation = "none"
+    samples: int = 1
+    noise: float = 0.0
+    seed: int = 0
+    strongest: int = 0
+
+
+def score_cam(
+    forward: Forward, X: Tensor, A: Tensor, *, masking: Masking, black: Tensor, classes: int, chunk: int
+) -> Iterator[tuple[ScoreRun, Tensor]]:
+    """Run the masked passes, strongest units first, and yield after each chunk.
+
+    Passes: one for each unit that varies (times ``masking.samples``), and one for all constant units together (their
+    mask is 0, so the network sees the baseline), counted once for each of them in the softmax. With the capture's
+    own pass: ``2 + K'``. Masks are upsampled inside the chunk. When memory runs out the chunk is halved.
+
+    Args:
+        forward: masked inputs to logits.
+        X: normalised input ``[C, H, W]``.
+        A: activations ``[K, h, w]`` on the same device, float32.
+        masking: what is masked how.
+        black: normalised black, ``[C]``.
+        classes: number of logits.
+        chunk: inputs in one pass.
+
+    Yields:
+        the run, which is updated in place, and the units of this chunk.
+
+    Raises:
+        Exception: what `forward` raises; out of memory only when one input alone does not fit.
+    """
+    span = A.amax(dim=(1, 2)) - A.amin(dim=(1, 2))
+    varies = span > 0
+    strength = A.flatten(1).std(dim=1, correction=0)
+    order = torch.argsort(strength, descending=True, stable=True)
+    order = order[varies[order]]
+    logits = torch.zeros(len(A), classes, device=A.device)
+    constant = torch.nonzero(~varies).flatten()
+    run = ScoreRun(A, logits, torch.zeros(len(A), dtype=torch.bool), order, constant)
+    if 0 < masking.strongest < len(order):
+        run.order = order[: masking.strongest]
+        run.flags.add(f"strongest {masking.strongest} of {len(order)} units")
+    background = baseline_input(X, masking.baseline, black=black)
+    if len(constant):
+        run.logits[constant] = forward(background[None])[0].float()
+        run.done[constant.cpu()] = True
+        run.passes += 1
+        yield run, constant
+    start = 0
+    while start < len(run.order):
+        part = run.order[start : start + max(1, chunk // masking.samples)]
+        rows = _try_chunk(forward, X, background, A, part, masking, chunk=chunk)
+        if rows is None:
+            # The failed pass is gone by now: its exception, which holds the frames' tensors, ended in _try_chunk.
+            if chunk > 1:
+                chunk //= 2
+                continue
+            raise torch.OutOfMemoryError("out of memory with a single masked input")
+        run.logits[part] = rows
+        run.done[part.cpu()] = True
+        run.passes += len(part) * masking.samples
+        start += len(part)
+        yield run, part
+
+
+def _try_chunk(
+    forward: Forward, X: Tensor, background: Tensor, A: Tensor, part: Tensor, masking: Masking, *, chunk: int
+) -> Tensor | None:
+    """Return the logits of a chunk's units, averaged over the samples, or None when memory ran out."""
+    try:
+        if masking.samples == 1 and masking.perturbation == "none":
+            masks = unit_masks(A[part], (X.shape[1], X.shape[2]))
+            return forward(_masked(X, background, masks)).float()
+        return torch.stack([_averaged(forward, X, background, A, int(k), masking, chunk=chunk) for k in part])
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    return None
+
+
+def _masked(X: Tensor, background: Tensor, masks: Tensor) -> Tensor:
+    return torch.lerp(background[None], X[None], masks[:, None])
+
+
+def _averaged(
+    forward: Forward, X: Tensor, background: Tensor, A: Tensor, unit: int, masking: Masking, *, chunk: int
+) -> Tensor:
+    """Return the mean logits ``[classes]`` over the samples of one unit.
+
+    SS-CAM (Wang et al. 2020, arXiv 2006.14255) averages over noise on the unit or on the masked input; IS-CAM (Naidu
+    et al. 2020, arXiv 2010.03023) over masks of strength 1/n .. n/n. A unit's noise depends on seed and unit alone.
+    """
+    n = masking.samples
+    size = (X.shape[1], X.shape[2])
+    if masking.perturbation == "integrate":
+        steps = torch.arange(1, n + 1, device=X.device, dtype=X.dtype) / n
+        inputs = _masked(X, background, unit_masks(A[unit : unit + 1], size) * steps[:, None, None])
+    else:
+        generator = torch.Generator().manual_seed((masking.seed * 1_000_003 + unit) % 2**63)
+        if masking.perturbation == "activation":
+            a = A[unit]
+            noise = torch.randn((n, *a.shape), generator=generator).to(A) * (a.amax() - a.amin()) * masking.noise
+            inputs = _masked(X, background, unit_masks(a[None] + noise, size))
+        else:
+            noise = torch.randn((n, *X.shape), generator=generator).to(X) * (X.amax() - X.amin()) * masking.noise
+            inputs = _masked(X, background, unit_masks(A[unit : unit + 1], size)) + noise
+    return torch.cat([forward(piece).float() for piece in inputs.split(chunk)]).mean(dim=0)
