@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from camviewer.images.geometry import CellPositions, ResizeMode, Size
@@ -33,6 +34,39 @@ class Preprocessing:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     channels: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """Which network to load, and how.
+
+    Attributes:
+        model: architecture, ``timm:NAME``, or the path of a Python file with ``build()``; None to infer it from the
+            weights.
+        weights: file, or ``torchvision:NAME`` for published weights; None for those in the local cache, else random.
+        labels: file of class names (text, CSV, JSON); None for the names beside or inside the weights.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        precision: ``exact`` (float32, no TF32) or ``fast``.
+        input_size: side of the square input; None for the model's own.
+        resize_mode: see `camviewer.images.geometry.plan_input`.
+        mean, std: per channel, on values in [0, 1]; None for the model's own.
+        trust_code: whether a Python file named as the model may run.
+        seed: of random weights.
+        allow_download: whether published weights may be fetched from the network.
+    """
+
+    model: str | None = None
+    weights: Path | str | None = None
+    labels: Path | None = None
+    device: str = "auto"
+    precision: str = "exact"
+    input_size: int | None = None
+    resize_mode: ResizeMode = "squash"
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    trust_code: bool = False
+    seed: int = 0
+    allow_download: bool = False
 
 
 @dataclass(frozen=True, slots=True)
