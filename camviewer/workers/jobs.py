@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from camviewer.cam.requests import Explanation, MapRequest
-from camviewer.models.records import LoadRequest, ModelSummary
+from camviewer.models.records import ClassScore, Layer, LoadRequest, ModelSummary
 from camviewer.project.records import ActivationMap
 from camviewer.regions.rules import RegionRule
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from camviewer.pipeline.export import ExportReport, ExportRequest
 
 __all__ = [
+    "ClassScore",
     "ActivationMap",
     "ComputeBatch",
     "ComputeMaps",
@@ -34,6 +35,7 @@ __all__ = [
     "JobCancelled",
     "JobFailed",
     "JobFinished",
+    "Layer",
     "LoadModel",
     "LoadRequest",
     "MapRequest",
