@@ -1,0 +1,235 @@
+"""Every action of the window: name, keys, menu, what it does. Menus, tooltips and the keys page are built from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Menu = Literal["File", "Edit", "View", "Image", "Regions", "Model", "Jobs", "Help", ""]
+Needs = Literal["", "image", "images", "model", "map", "region", "job"]
+
+MENUS: tuple[Menu, ...] = ("File", "Edit", "View", "Image", "Regions", "Model", "Jobs", "Help")
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """One action.
+
+    Attributes:
+        id: identifier.
+        text: name in menus, sentence case; an ellipsis where a dialog follows.
+        keys: shortcuts in portable notation, the first is shown.
+        menu: menu it stands in; empty for keys that the canvas or the gallery handles by itself.
+        tip: what it does, one sentence; tooltip and keys page.
+        icon: name of its icon, empty for none.
+        needs: what must be there for it to be enabled.
+        checkable: whether it is a state.
+        group: exclusive choice it belongs to.
+        separator: whether a line stands above it in the menu.
+    """
+
+    id: str
+    text: str
+    keys: tuple[str, ...]
+    menu: Menu
+    tip: str
+    icon: str = ""
+    needs: Needs = ""
+    checkable: bool = False
+    group: str = ""
+    separator: bool = False
+
+
+ACTIONS: tuple[ActionSpec, ...] = (
+    ActionSpec(
+        "open_folder", "Open folder…", ("Ctrl+O",), "File", "Open a folder of images with all below it", "folder"
+    ),
+    ActionSpec("open_images", "Open images…", ("Ctrl+Shift+O",), "File", "Open single image files", "image"),
+    ActionSpec("open_project", "Open project…", ("Ctrl+Alt+O",), "File", "Open a project file", "file"),
+    ActionSpec("open_demo", "Open the demo", (), "File", "Open the bundled model and synthetic images", "demo"),
+    ActionSpec(
+        "export", "Export…", ("Ctrl+E",), "File", "Write boxes, masks or overlays", "export", "images", separator=True
+    ),
+    ActionSpec("close_project", "Close project", ("Ctrl+W",), "File", "Go back to the welcome page", needs="images"),
+    ActionSpec("quit", "Quit", ("Ctrl+Q",), "File", "Close the window; running jobs are cancelled", separator=True),
+    ActionSpec("undo", "Undo", ("Ctrl+Z",), "Edit", "Take back the last edit", "undo", "image"),
+    ActionSpec("redo", "Redo", ("Ctrl+Shift+Z", "Ctrl+Y"), "Edit", "Do the edit again", "redo", "image"),
+    ActionSpec(
+        "delete_region",
+        "Delete region",
+        ("Delete",),
+        "Edit",
+        "Delete the selected region",
+        "trash",
+        "region",
+        separator=True,
+    ),
+    ActionSpec("search", "Search names", ("Ctrl+F",), "Edit", "Filter the gallery by name", "search", "images"),
+    ActionSpec(
+        "workspace_review",
+        "Review workspace",
+        ("Ctrl+1",),
+        "View",
+        "Image, regions and gallery; the model is a rail",
+        "image",
+        checkable=True,
+        group="workspace",
+    ),
+    ActionSpec(
+        "workspace_model",
+        "Model workspace",
+        ("Ctrl+2",),
+        "View",
+        "Layers and checkpoint beside the image",
+        "model",
+        checkable=True,
+        group="workspace",
+    ),
+    ActionSpec(
+        "view_original",
+        "Original",
+        ("Ctrl+Alt+1",),
+        "View",
+        "Show the image alone",
+        needs="image",
+        checkable=True,
+        group="mode",
+        separator=True,
+    ),
+    ActionSpec(
+        "view_heatmap",
+        "Heat map",
+        ("Ctrl+Alt+2",),
+        "View",
+        "Show the map alone",
+        needs="image",
+        checkable=True,
+        group="mode",
+    ),
+    ActionSpec(
+        "view_blend",
+        "Blend",
+        ("Ctrl+Alt+3",),
+        "View",
+        "Show the map over the image",
+        needs="image",
+        checkable=True,
+        group="mode",
+    ),
+    ActionSpec("fit", "Fit", ("F",), "View", "Show the whole image", "fit", "image", separator=True),
+    ActionSpec("zoom_actual", "Actual size", ("Ctrl+0",), "View", "One image pixel on one screen pixel", needs="image"),
+    ActionSpec("zoom_in", "Zoom in", ("+", "="), "View", "Larger; Ctrl and the wheel do the same", needs="image"),
+    ActionSpec("zoom_out", "Zoom out", ("-",), "View", "Smaller", needs="image"),
+    ActionSpec(
+        "toggle_regions",
+        "Show regions",
+        ("T",),
+        "View",
+        "Show or hide all regions",
+        "eye",
+        "image",
+        checkable=True,
+        separator=True,
+    ),
+    ActionSpec("hide_overlays", "Hide overlays while held", ("H",), "", "Hold to see the bare image", needs="image"),
+    ActionSpec("toggle_gallery", "Show gallery", ("Ctrl+G",), "View", "Show or fold the gallery", checkable=True),
+    ActionSpec(
+        "theme_system",
+        "Colours of the system",
+        (),
+        "View",
+        "Follow light and dark of the system",
+        checkable=True,
+        group="theme",
+        separator=True,
+    ),
+    ActionSpec("theme_dark", "Dark", (), "View", "Dark surroundings", checkable=True, group="theme"),
+    ActionSpec("theme_light", "Light", (), "View", "Light surroundings", checkable=True, group="theme"),
+    ActionSpec("next_pane", "Next pane", ("F6",), "View", "Move the focus to the next pane", separator=True),
+    ActionSpec(
+        "previous", "Previous image", ("A", "Ctrl+Left"), "Image", "Go to the image before", "chevron-left", "image"
+    ),
+    ActionSpec("next", "Next image", ("D", "Ctrl+Right"), "Image", "Go to the image after", "chevron-right", "image"),
+    ActionSpec(
+        "previous_unreviewed",
+        "Previous unreviewed",
+        ("Ctrl+Shift+A",),
+        "Image",
+        "Go back to an image that is not reviewed",
+        needs="image",
+    ),
+    ActionSpec(
+        "next_unreviewed",
+        "Next unreviewed",
+        ("Ctrl+Shift+D",),
+        "Image",
+        "Go on to an image that is not reviewed",
+        needs="image",
+    ),
+    ActionSpec(
+        "mark_reviewed",
+        "Mark reviewed",
+        ("Return", "Enter"),
+        "Image",
+        "Mark reviewed and go to the next unreviewed",
+        "check",
+        "image",
+        separator=True,
+    ),
+    ActionSpec("skip", "Skip", ("S",), "Image", "Leave this image out and go on", "skip", "image"),
+    ActionSpec("reopen", "Take back review", (), "Image", "Make this image unreviewed again", needs="image"),
+    ActionSpec(
+        "tool_select",
+        "Select",
+        ("V",),
+        "Regions",
+        "Select, move and resize regions",
+        "select",
+        "image",
+        checkable=True,
+        group="tool",
+    ),
+    ActionSpec("tool_box", "Box", ("W", "R"), "Regions", "Draw a box", "box", "image", checkable=True, group="tool"),
+    ActionSpec(
+        "assign_class",
+        "Class of the selected region",
+        ("1", "…", "9"),
+        "",
+        "Give the region the class of this number",
+        needs="region",
+    ),
+    ActionSpec("open_model", "Open model…", ("Ctrl+M",), "Model", "Open a checkpoint or a known network", "model"),
+    ActionSpec("next_method", "Next method", ("M",), "Model", "Compute with the next method", needs="map"),
+    ActionSpec(
+        "class_by_rank",
+        "Map of the class by rank",
+        ("Alt+1", "…", "Alt+9"),
+        "",
+        "Show the map of the most likely class, the second, …",
+        needs="map",
+    ),
+    ActionSpec("compute", "Compute this image", ("I",), "Jobs", "Compute the maps of this image", "play", "model"),
+    ActionSpec(
+        "compute_all",
+        "Compute all images",
+        ("Ctrl+B",),
+        "Jobs",
+        "Compute every image that is not reviewed",
+        "layers",
+        "model",
+    ),
+    ActionSpec("cancel", "Cancel the job", ("Ctrl+.",), "Jobs", "Stop; what is computed stays", "close", "job"),
+    ActionSpec("keys", "Keys", ("F1",), "Help", "All keys on one page", "keyboard"),
+    ActionSpec("show_log", "Open the log folder", (), "Help", "Where messages and errors are written"),
+    ActionSpec("about", "About camviewer", (), "Help", "Version, licences, what it is not for", "info"),
+)
+
+GESTURES: tuple[tuple[str, str], ...] = (
+    ("Space, held", "Drag to pan"),
+    ("Wheel, Ctrl + wheel", "Zoom at the pointer"),
+    ("Arrow keys", "Move the selected box by 1 pixel; with Shift by 10"),
+    ("Tab, Shift + Tab", "Next and previous control"),
+)
+"""What hand and wheel do on the canvas; the keys page lists it after the actions."""
+
+BY_ID = {spec.id: spec for spec in ACTIONS}
