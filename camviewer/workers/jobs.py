@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from camviewer.pipeline.export import ExportReport, ExportRequest
 
 __all__ = [
-    "ClassScore",
     "ActivationMap",
+    "ClassScore",
     "ComputeBatch",
     "ComputeMaps",
     "DeviceInfo",
