@@ -214,8 +214,9 @@ class Engine(QObject):
         self._closed = True
         for lane in self._lanes.values():
             lane.begin_close()
-        # A list, so that every lane is joined even where the first does not end.
-        joined = all([lane.join(timeout_ms) for lane in self._lanes.values()])
+        joined = True
+        for lane in self._lanes.values():
+            joined = lane.join(timeout_ms) and joined
         if not joined:
             log.warning("a worker thread did not end within %d ms", timeout_ms)
         self._garbage.stop()
