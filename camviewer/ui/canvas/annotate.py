@@ -1,0 +1,119 @@
+"""How regions are painted: strokes on a casing, handles, name tags. Screen pixels, the same at every zoom.
+
+Line style is origin (dashed automatic, solid touched, white dots not yet a region), colour is class.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen
+
+from camviewer.ui.canvas.geometry import HANDLES, Rect
+from camviewer.ui.theme import theme
+
+MASK_WIDTH = 2.0
+BOX_WIDTH = 1.5
+LIVE_WIDTH = 1.0
+HANDLE = 7.0
+CASING_ALPHA = 0.85
+PLAIN = "#FFFFFF"
+"""Regions without a class, handles and the live outline."""
+
+
+def casing(width: float) -> QPen:
+    """Return the near-black pen below a stroke of `width`, one pixel wider on each side."""
+    pen = QPen(theme().color("casing", CASING_ALPHA), width + 2)
+    pen.setCosmetic(True)
+    pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+    return pen
+
+
+def stroke(colour: str, width: float, *, touched: bool) -> QPen:
+    """Return the pen of a region: solid when a person touched it, else dashed."""
+    pen = QPen(QColor(colour), width)
+    pen.setCosmetic(True)
+    pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+    if not touched:
+        pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+        pen.setDashPattern([6 / width, 4 / width])
+    return pen
+
+
+def live_pen() -> QPen:
+    """Return the pen of the live threshold: thin white dots."""
+    pen = QPen(QColor(PLAIN), LIVE_WIDTH)
+    pen.setCosmetic(True)
+    pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+    pen.setDashPattern([2.5, 2.0])
+    return pen
+
+
+def paint_path(painter: QPainter, path: QPainterPath, pen: QPen, width: float) -> None:
+    """Paint a path on its casing; both pens keep their width under the painter's transform."""
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(casing(width))
+    painter.drawPath(path)
+    painter.setPen(pen)
+    painter.drawPath(path)
+
+
+def paint_box(painter: QPainter, rect: Rect, colour: str, *, touched: bool) -> None:
+    """Paint the line of a box, given in screen pixels."""
+    edges = QRectF(QPointF(rect.x0, rect.y0), QPointF(rect.x1, rect.y1))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(casing(BOX_WIDTH))
+    painter.drawRect(edges)
+    painter.setPen(stroke(colour, BOX_WIDTH, touched=touched))
+    painter.drawRect(edges)
+
+
+def paint_handles(painter: QPainter, rect: Rect) -> None:
+    """Paint the eight white squares of the selected box; the four on the sides only where there is room."""
+    painter.setPen(QPen(theme().color("casing", CASING_ALPHA), 1))
+    painter.setBrush(QColor(PLAIN))
+    roomy_x, roomy_y = rect.x1 - rect.x0 >= 4 * HANDLE, rect.y1 - rect.y0 >= 4 * HANDLE
+    for name in HANDLES:
+        if (name in {"n", "s"} and not roomy_x) or (name in {"e", "w"} and not roomy_y):
+            continue
+        x, y = rect.handle(name)
+        # On whole pixels, so that the square is as sharp as its edge.
+        painter.drawRect(QRectF(round(x - HANDLE / 2) + 0.5, round(y - HANDLE / 2) + 0.5, HANDLE, HANDLE))
+
+
+def paint_tag(painter: QPainter, anchor: QPointF, text: str, colour: str, room: QRectF) -> QRectF:
+    """Paint a name tag above `anchor` and return its rectangle; it is kept inside `room`, below where above is none."""
+    font = theme().font("name")
+    metrics = QFontMetricsF(font)
+    shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, 200)
+    height = metrics.height() + 6
+    width = metrics.horizontalAdvance(shown) + 27
+    x = min(max(anchor.x(), room.left() + 4), max(room.left() + 4, room.right() - width - 4))
+    y = anchor.y() - height - 7
+    if y < room.top() + 4:
+        y = min(max(anchor.y() + 7, room.top() + 4), room.bottom() - height - 4)
+    tag = QRectF(round(x), round(y), width, height)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(theme().color("readout", 0.92))
+    painter.drawRoundedRect(tag, 5, 5)
+    painter.setBrush(QColor(colour))
+    painter.drawRoundedRect(QRectF(tag.left() + 8, tag.center().y() - 4, 8, 8), 2, 2)
+    painter.setPen(theme().color("on-image"))
+    painter.setFont(font)
+    painter.drawText(tag.adjusted(21, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
+    return tag
+
+
+def paint_words(painter: QPainter, middle: QPointF, title: str, text: str, *, on_image: bool, width: float) -> None:
+    """Paint one strong and one quiet line around `middle`."""
+    colors = theme()
+    painter.setPen(colors.color("on-image" if on_image else "text"))
+    painter.setFont(colors.font("subject"))
+    centred = Qt.AlignmentFlag.AlignHCenter | Qt.TextFlag.TextWordWrap
+    height = QFontMetricsF(colors.font("subject")).height()
+    upper = QRectF(middle.x() - width / 2, middle.y() - height - 2, width, height)
+    painter.drawText(upper, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom, title)
+    if text:
+        painter.setPen(colors.color("on-image" if on_image else "text-2"))
+        painter.setFont(colors.font("body"))
+        lower = QRectF(middle.x() - width / 2, middle.y() + 4, width, 4 * height)
+        painter.drawText(lower, int(centred | Qt.AlignmentFlag.AlignTop), text)

@@ -1,0 +1,131 @@
+"""The row above the canvas: tools, view, zoom."""
+
+from __future__ import annotations
+
+import re
+
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QWidget
+
+from camviewer.ui.canvas.records import TOOLS, Tool, ViewMode
+from camviewer.ui.controls import IconButton, SegmentedControl, name_control
+from camviewer.ui.theme import theme
+
+_ZOOMS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+_TOOL_LOOKS: dict[Tool, tuple[str, str, str]] = {
+    "select": ("select", "Select and move regions", "V"),
+    "box": ("box", "Draw a box", "W or R"),
+}
+_MODES: tuple[tuple[ViewMode, str, str], ...] = (
+    ("original", "Original", "The image alone"),
+    ("heatmap", "Heat map", "The map alone"),
+    ("blend", "Blend", "The map over the image; weak evidence leaves the image untouched"),
+    ("swipe", "Swipe", "The image left of the line, the map right of it"),
+)
+
+
+class ToolRow(QWidget):
+    """Signals carry what the user chose; the setters never emit."""
+
+    tool_chosen = Signal(str)
+    mode_chosen = Signal(str)
+    zoom_chosen = Signal(float)
+    fit_chosen = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tools: dict[Tool, IconButton] = {}
+        self._group = QButtonGroup(self)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 0, 12, 0)
+        layout.setSpacing(4)
+        for tool in TOOLS:
+            icon_name, tip, key = _TOOL_LOOKS[tool]
+            button = IconButton(icon_name, tip, key=key, checkable=True)
+            button.setProperty("value", tool)
+            self._group.addButton(button)
+            self._tools[tool] = button
+            layout.addWidget(button)
+        self._tools["select"].setChecked(True)
+        self._group.buttonClicked.connect(self._on_tool)
+        self._mode = SegmentedControl(
+            [(value, text) for value, text, _ in _MODES], "View", tips=[tip for _, _, tip in _MODES]
+        )
+        self._mode.set_value("blend")
+        self._mode.chosen.connect(self.mode_chosen)
+        self._zoom = QComboBox()
+        self._zoom.setEditable(True)
+        self._zoom.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self._zoom.addItems([_zoom_text(zoom) for zoom in _ZOOMS])
+        self._zoom.setFixedWidth(theme().px(84))
+        self._zoom.setCompleter(None)  # type: ignore[arg-type]
+        name_control(self._zoom, "Zoom", tip="Zoom: choose or type a number", key="Ctrl+wheel")
+        edit = self._zoom.lineEdit()
+        if edit is not None:
+            edit.setAccessibleName("Zoom")
+            edit.editingFinished.connect(self._on_zoom_typed)
+        self._zoom.activated.connect(self._on_zoom_picked)
+        self._fit = IconButton("fit", "Fit the image", key="F")
+        self._fit.clicked.connect(self.fit_chosen)
+        self._shown = 1.0
+        layout.addSpacing(8)
+        layout.addStretch(1)
+        layout.addWidget(self._mode)
+        layout.addStretch(1)
+        layout.addSpacing(8)
+        layout.addWidget(self._zoom)
+        layout.addWidget(self._fit)
+        self.setFixedHeight(theme().px(40))
+        self.set_zoom(1.0)
+
+    def set_tool(self, tool: Tool) -> None:
+        """Show which tool is in use."""
+        self._tools[tool].setChecked(True)
+
+    def set_mode(self, mode: ViewMode) -> None:
+        """Show which view is chosen."""
+        self._mode.set_value(mode)
+
+    def set_zoom(self, zoom: float) -> None:
+        """Show the zoom."""
+        self._shown = zoom
+        edit = self._zoom.lineEdit()
+        if edit is not None:
+            edit.setText(_zoom_text(zoom))
+
+    def set_image_shown(self, shown: bool) -> None:
+        """Allow tools and zoom only with an image."""
+        for part in (*self._tools.values(), self._zoom, self._fit):
+            part.setEnabled(shown)
+
+    def set_map_shown(self, shown: bool) -> None:
+        """Allow the views of the heat map only with a map."""
+        for value, _, tip in _MODES[1:]:
+            self._mode.set_choice_enabled(value, shown, reason=tip if shown else "There is no map of this image yet")
+
+    @Slot(object)
+    def _on_tool(self, button: object) -> None:
+        if isinstance(button, IconButton):
+            self.tool_chosen.emit(button.property("value"))
+
+    @Slot(int)
+    def _on_zoom_picked(self, index: int) -> None:
+        self.zoom_chosen.emit(_ZOOMS[index])
+
+    @Slot()
+    def _on_zoom_typed(self) -> None:
+        """Take what was typed; what is no number brings the zoom back that was there."""
+        zoom = parse_zoom(self._zoom.currentText())
+        if zoom is not None and _zoom_text(zoom) != _zoom_text(self._shown):
+            self.zoom_chosen.emit(zoom)
+        self.set_zoom(self._shown)
+
+
+def parse_zoom(text: str) -> float | None:
+    """Return the zoom of ``122 %``, ``122`` or ``12,5%``; None for anything else."""
+    match = re.fullmatch(r"\s*(\d+(?:[.,]\d+)?)\s*%?\s*", text)
+    return float(match[1].replace(",", ".")) / 100 if match else None
+
+
+def _zoom_text(zoom: float) -> str:
+    return f"{zoom * 100:.1f} %" if zoom < 0.1 else f"{zoom * 100:.0f} %"
