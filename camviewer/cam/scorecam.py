@@ -97,36 +97,35 @@ class ScoreRun:
         return self.A.nbytes + self.logits.nbytes
 
 
-def target_scores(
-    logits: Tensor, targets: Tensor, *, variant: Variant, sigmoid: bool, contrast: bool = False
-) -> Tensor:
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """How logits become unit weights.
+
+    Attributes:
+        variant: ``softmax`` over the units of the target's score (Algorithm 1), or the class ``probability`` itself.
+        sigmoid: whether probabilities are sigmoids.
+        contrast: whether targets are differences of two scores.
+    """
+
+    variant: Variant = "softmax"
+    sigmoid: bool = False
+    contrast: bool = False
+
+
+def target_scores(logits: Tensor, targets: Tensor, weighing: Weighing) -> Tensor:
     """Return what weighs each unit: ``[n, classes]`` logits and ``[T, classes]`` targets -> ``[T, n]``.
 
     ``softmax`` takes the target's score itself. ``probability`` takes the class probability: of the softmax, or of
     the sigmoid for sigmoid heads; ``1 - p`` for the target ``-S_c``; ``sigmoid(S_a - S_b)`` for a contrast.
     """
     rows = targets.to(logits)
-    if variant == "softmax":
+    if weighing.variant == "softmax":
         return rows @ logits.T
-    if sigmoid or contrast:
+    if weighing.sigmoid or weighing.contrast:
         return torch.sigmoid(rows @ logits.T)
     positive = rows.clamp(min=0) @ torch.softmax(logits, dim=1).T
     negated = (rows.sum(dim=1) < 0)[:, None]
     return torch.where(negated, 1 + rows @ torch.softmax(logits, dim=1).T, positive)
-
-
-def channel_weights(scores: Tensor, *, variant: Variant) -> Tensor:
-    """Return alpha ``[T, n]``: the softmax over the units, or the probabilities as they are."""
-    return torch.softmax(scores, dim=1) if variant == "softmax" else scores
-
-
-def effective_units(alpha: Tensor) -> Tensor:
-    """Return the effective number of units ``1 / sum alpha^2`` of each target, ``[T, n]`` -> ``[T]``.
-
-    Weights are first scaled to sum 1. A value near 1 says that one unit makes the whole map.
-    """
-    share = alpha / alpha.sum(dim=1, keepdim=True).clamp(min=1e-30)
-    return 1 / (share**2).sum(dim=1).clamp(min=1e-30)
 
 
 class OnlineSum:
@@ -167,28 +166,17 @@ class OnlineSum:
         return total.relu().view(-1, *self._cells).float()
 
     def effective(self) -> Tensor:
-        """Return the effective number of units so far, ``[T]``."""
+        """Return the effective number of units ``(sum w)^2 / sum w^2`` so far, ``[T]``; near 1, one unit is the map."""
         return (self._mass**2 / self._squares.clamp(min=1e-300)).flatten()
 
 
-def score_maps(run: ScoreRun, targets: Tensor, *, variant: Variant, sigmoid: bool, contrast: bool = False) -> Tensor:
-    """Return the raw maps ``[T, h, w]`` of a run's units that are done; no pass through the network."""
-    return _accumulate(run, targets, variant=variant, sigmoid=sigmoid, contrast=contrast).maps()
-
-
-def score_effective(
-    run: ScoreRun, targets: Tensor, *, variant: Variant, sigmoid: bool, contrast: bool = False
-) -> Tensor:
-    """Return the effective number of units behind each map of `score_maps`, ``[T]``."""
-    return _accumulate(run, targets, variant=variant, sigmoid=sigmoid, contrast=contrast).effective()
-
-
-def _accumulate(run: ScoreRun, targets: Tensor, *, variant: Variant, sigmoid: bool, contrast: bool) -> OnlineSum:
-    online = OnlineSum(len(targets), tuple(run.A.shape[1:]), variant=variant, like=run.A)
+def accumulate(run: ScoreRun, targets: Tensor, weighing: Weighing) -> OnlineSum:
+    """Return the sum over a run's units that are done, for any targets ``[T, classes]``; costs no pass."""
+    online = OnlineSum(len(targets), tuple(run.A.shape[1:]), variant=weighing.variant, like=run.A)
     if run.done.any():
-        logits = run.logits[run.done]
-        scores = target_scores(logits, targets, variant=variant, sigmoid=sigmoid, contrast=contrast)
-        online.add(scores.to(run.A.device), run.A[run.done.to(run.A.device)])
+        done = run.done.to(run.A.device)
+        scores = target_scores(run.logits[done], targets, weighing)
+        online.add(scores, run.A[done])
     return online
 
 
@@ -313,4 +301,4 @@ def _averaged(
         else:
             noise = torch.randn((n, *X.shape), generator=generator).to(X) * (X.amax() - X.amin()) * masking.noise
             inputs = _masked(X, background, unit_masks(A[unit : unit + 1], size)) + noise
-    return torch.cat([forward(piece).float() for piece in inputs.split(chunk)]).mean(dim=0)
+    return torch.cat([forward(piece).float() for piece in torch.split(inputs, chunk)]).mean(dim=0)

@@ -149,7 +149,9 @@ def cancellable(cancelled: Callable[[], bool] | None) -> Iterator[None]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether `error` says that the device or the machine has no memory left."""
+    """Return whether `error`, or what caused it, says that the device or the machine has no memory left."""
+    if error.__cause__ is not None and is_out_of_memory(error.__cause__):
+        return True
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     text = str(error).lower()

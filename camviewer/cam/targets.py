@@ -1,0 +1,61 @@
+"""Targets: what a map explains, as a combination of logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from camviewer.cam.requests import contrast_class
+from camviewer.errors import UsageError
+
+Target = tuple[tuple[int, float], ...]
+"""Sorted (class index, factor) pairs: ``S_3 - S_5`` is ((3, 1.0), (5, -1.0))."""
+
+
+def make_target(class_index: int, target: str) -> Target:
+    """Return the combination for a class: ``S_c``, ``-S_c`` or ``S_c - S_J``."""
+    other = contrast_class(target)
+    if other is not None:
+        return _combine({class_index: 1.0}, {other: -1.0})
+    return ((class_index, -1.0 if target == "negative" else 1.0),)
+
+
+def finer_target(class_index: int, target: str, logits: Tensor, *, similar: int, gamma: float) -> Target:
+    """Return ``S_c - gamma * mean_d S_d`` over the `similar` classes whose logits lie closest to ``S_c``.
+
+    Finer-CAM, Zhang et al. 2025 (arXiv 2501.11309). ``contrast:J`` compares with class J alone; ``negative`` turns
+    the sign. With a single logit there is nothing to compare with, and the target is ``S_c`` itself.
+    """
+    other = contrast_class(target)
+    if other is not None:
+        nearest = [other]
+    else:
+        distance = (logits - logits[class_index]).abs()
+        distance[class_index] = torch.inf
+        nearest = torch.argsort(distance, stable=True)[: min(similar, len(logits) - 1)].tolist()
+    sign = -1.0 if target == "negative" else 1.0
+    return _combine({class_index: sign}, {d: -sign * gamma / len(nearest) for d in nearest})
+
+
+def _combine(first: dict[int, float], second: dict[int, float]) -> Target:
+    total = dict(first)
+    for index, factor in second.items():
+        total[index] = total.get(index, 0.0) + factor
+    return tuple(sorted((index, factor) for index, factor in total.items() if factor))
+
+
+def rows(targets: Sequence[Target], classes: int, *, like: Tensor | torch.device) -> Tensor:
+    """Return the targets as a matrix ``[T, classes]`` on a device (or a tensor's device), in float32.
+
+    Raises:
+        UsageError: when a contrast names a class that does not exist.
+    """
+    matrix = torch.zeros(len(targets), classes)
+    for row, target in enumerate(targets):
+        for index, factor in target:
+            if index >= classes:
+                raise UsageError(f"There is no class {index}; the model has classes 0 to {classes - 1}.")
+            matrix[row, index] = factor
+    return matrix.to(like if isinstance(like, torch.device) else like.device)
