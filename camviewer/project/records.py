@@ -168,6 +168,7 @@ class ActivationMap:
         seconds: time it took, passes shared with other maps included once.
         precision: ``exact`` or ``fast``.
         flags: notes such as ``partial 212/498`` or ``signed tap``.
+        run, id: in the project, when it comes from there.
     """
 
     class_index: int
@@ -178,6 +179,8 @@ class ActivationMap:
     seconds: float = 0.0
     precision: str = "exact"
     flags: tuple[str, ...] = ()
+    run: int | None = None
+    id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,7 @@ class Box:
         class_id: annotation class, 0 for none.
         score: mean of M / max M inside, or None for a hand-drawn box.
         probability: of the class for the image, or None.
+        id, run: in the project, when it comes from there.
     """
 
     x0: float
@@ -199,6 +203,7 @@ class Box:
     score: float | None = None
     probability: float | None = None
     id: int | None = None
+    run: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,6 +214,7 @@ class Mask:
         pixels: bool ``[height, width]`` of the upright image.
         slot: ``auto`` (from a map and a rule) or ``reviewed`` (touched by a person).
         reason: why an automatic mask is empty, for example ``no positive evidence``.
+        run: of an automatic mask, in the project.
     """
 
     pixels: BoolMask
@@ -216,6 +222,7 @@ class Mask:
     slot: Slot = "auto"
     refine: str = "none"
     reason: str = ""
+    run: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +236,8 @@ class ImageRecord:
         sha256: of the file, for relinking; empty until computed.
         top: best classes as (model class index, logit, probability).
         error: sentence, for status ``failed``.
+        reviewer, reviewed_at: who set the status reviewed or skipped, and when (ISO 8601, UTC).
+        changed_at: last edit or computation (ISO 8601, UTC).
     """
 
     path: PurePosixPath
@@ -241,3 +250,6 @@ class ImageRecord:
     top: tuple[tuple[int, float, float], ...] = ()
     error: str = ""
     id: int | None = None
+    reviewer: str = ""
+    reviewed_at: str = ""
+    changed_at: str = ""

@@ -1,0 +1,113 @@
+"""The tables of a project file, their version, and the steps from one version to the next."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+APPLICATION_ID = 0x43414D56
+"""``CAMV`` in the SQLite header: tells a project from any other SQLite file."""
+
+VERSION = 1
+
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE classes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- AUTOINCREMENT: an id is never used again
+    name TEXT NOT NULL,
+    colour TEXT NOT NULL
+);
+CREATE TABLE model_classes (
+    model_index INTEGER PRIMARY KEY,
+    class_id INTEGER NOT NULL REFERENCES classes(id)
+);
+
+CREATE TABLE images (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    path TEXT NOT NULL UNIQUE,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    file_size INTEGER NOT NULL DEFAULT 0,
+    sha256 TEXT NOT NULL DEFAULT '',
+    status TEXT NOT NULL DEFAULT 'new',
+    flags TEXT NOT NULL DEFAULT '[]',
+    note TEXT NOT NULL DEFAULT '',
+    top TEXT NOT NULL DEFAULT '[]',
+    error TEXT NOT NULL DEFAULT '',
+    reviewer TEXT NOT NULL DEFAULT '',
+    reviewed_at TEXT NOT NULL DEFAULT '',
+    changed_at TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX images_by_status ON images(status);
+CREATE INDEX images_by_hash ON images(file_size, sha256);
+
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    created_at TEXT NOT NULL,
+    record TEXT NOT NULL UNIQUE
+);
+
+CREATE TABLE maps (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    run_id INTEGER REFERENCES runs(id),
+    class_index INTEGER NOT NULL,
+    method TEXT NOT NULL,
+    layer TEXT NOT NULL,
+    row_count INTEGER NOT NULL,
+    column_count INTEGER NOT NULL,
+    data BLOB NOT NULL,  -- little-endian float32, row by row
+    geometry TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    precision TEXT NOT NULL,
+    flags TEXT NOT NULL,
+    UNIQUE (image_id, class_index, method, layer)
+);
+
+CREATE TABLE boxes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    run_id INTEGER REFERENCES runs(id),
+    class_id INTEGER NOT NULL,  -- 0 is no class
+    origin TEXT NOT NULL,
+    x0 REAL NOT NULL, y0 REAL NOT NULL, x1 REAL NOT NULL, y1 REAL NOT NULL,
+    score REAL,
+    probability REAL
+);
+CREATE INDEX boxes_by_image ON boxes(image_id);
+
+CREATE TABLE masks (
+    image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    class_id INTEGER NOT NULL,
+    slot TEXT NOT NULL CHECK (slot IN ('auto', 'reviewed')),
+    run_id INTEGER REFERENCES runs(id),
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    x0 INTEGER NOT NULL, y0 INTEGER NOT NULL, x1 INTEGER NOT NULL, y1 INTEGER NOT NULL,
+    area INTEGER NOT NULL,
+    refine TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    data BLOB NOT NULL,  -- see mask_blob
+    PRIMARY KEY (image_id, class_id, slot)
+);
+"""
+
+UPGRADES: dict[int, Callable[[sqlite3.Connection], None]] = {}
+"""Step from a version to the next, run inside one transaction; a step never loses a region."""
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Make the tables of the current version in an empty file, inside the caller's transaction."""
+    for statement in TABLES.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def upgrade(connection: sqlite3.Connection, version: int) -> None:
+    """Bring a file of an earlier `version` to the current one, inside the caller's transaction."""
+    for step in range(version, VERSION):
+        UPGRADES[step](connection)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
