@@ -128,8 +128,8 @@ class StatusBar(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(EDGE, 0, 0, 0)
         row.setSpacing(10)
-        for widget in (self._icon, self._message):
-            row.addWidget(widget)
+        row.addWidget(self._icon)
+        row.addWidget(self._message)
         row.addWidget(self._detail, 1)
         for widget in (self._job_name, self._job_bar, self._job_busy, self._job_count, self._job_left, self._cancel):
             row.addWidget(widget)

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPainterPath, QPen, QP
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from camviewer.project.records import Status
-from camviewer.ui.gallery.model import ITEM_ROLE, PICTURE_ROLE, GalleryItem
+from camviewer.ui.gallery.model import ITEM_ROLE, OUTLINE_ROLE, PICTURE_ROLE, GalleryItem, ItemOutline
 from camviewer.ui.gallery.pictures import THUMB
 from camviewer.ui.icons import icon_pixmap
 from camviewer.ui.theme import theme
@@ -57,14 +57,19 @@ class GalleryDelegate(QStyledItemDelegate):
             return
         painter.save()
         try:
-            self._paint(painter, option, item, index.data(PICTURE_ROLE))
+            self._paint(painter, option, item, index.data(PICTURE_ROLE), index.data(OUTLINE_ROLE))
         except Exception:
             # An exception in a paint override can take the process down; a cell less is the smaller loss.
             log.exception("gallery cell of %s", item.name)
         painter.restore()
 
     def _paint(
-        self, painter: QPainter, option: QStyleOptionViewItem, item: GalleryItem, picture: QPixmap | None
+        self,
+        painter: QPainter,
+        option: QStyleOptionViewItem,
+        item: GalleryItem,
+        picture: QPixmap | None,
+        outline: ItemOutline,
     ) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         colors = theme()
@@ -88,8 +93,8 @@ class GalleryDelegate(QStyledItemDelegate):
             painter.fillRect(frame, colors.color("raised" if colors.dark else "hover"))
             if item.status == "failed" or item.error:
                 self._paint_failure(painter, frame, item, density)
-        if picture is not None and item.outline:
-            self._paint_outline(painter, frame, item)
+        if picture is not None and outline.polygons:
+            self._paint_outline(painter, frame, outline)
         painter.restore()
 
         if selected:
@@ -113,17 +118,17 @@ class GalleryDelegate(QStyledItemDelegate):
         flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
         painter.drawText(frame.adjusted(6, 44, -6, -4), flags, reason)
 
-    def _paint_outline(self, painter: QPainter, frame: QRectF, item: GalleryItem) -> None:
+    def _paint_outline(self, painter: QPainter, frame: QRectF, outline: ItemOutline) -> None:
         painter.setBrush(Qt.BrushStyle.NoBrush)
         casing = QPen(theme().color("casing", 0.85), 3)
         casing.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
-        stroke = QPen(QColor(item.outline_colour), 1.4)
+        stroke = QPen(QColor(outline.colour), 1.4)
         stroke.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
-        if not item.outline_touched:
+        if not outline.touched:
             stroke.setDashPattern([3.0, 2.0])
         polygons = [
             QPolygonF([QPointF(frame.left() + x * frame.width(), frame.top() + y * frame.height()) for x, y in points])
-            for points in item.outline
+            for points in outline.polygons
         ]
         for pen in (casing, stroke):
             painter.setPen(pen)

@@ -32,6 +32,25 @@ Outline = tuple[tuple[tuple[float, float], ...], ...]
 
 ITEM_ROLE = Qt.ItemDataRole.UserRole
 PICTURE_ROLE = Qt.ItemDataRole.UserRole + 1
+OUTLINE_ROLE = Qt.ItemDataRole.UserRole + 2
+
+
+@dataclass(frozen=True, slots=True)
+class ItemOutline:
+    """The outline of an image's largest mask.
+
+    Attributes:
+        polygons: corners as shares of the frame that the gallery shows.
+        touched: whether a person touched that mask (solid line), else it is automatic (dashed).
+        colour: of the mask's class.
+    """
+
+    polygons: Outline
+    touched: bool = False
+    colour: str = "#FFFFFF"
+
+
+NO_OUTLINE = ItemOutline(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +63,6 @@ class GalleryItem:
         name: file name.
         label: name shown below the thumbnail, without what all names share.
         class_name, class_colour, probability: best class; empty where nothing was computed.
-        outline: polygons of the best mask as shares of width and height.
-        outline_touched: whether a person touched that mask (solid line), else it is automatic (dashed).
-        outline_colour: of the mask's class.
         error: sentence, for a failed image.
     """
 
@@ -58,9 +74,6 @@ class GalleryItem:
     class_name: str = ""
     class_colour: str = ""
     probability: float | None = None
-    outline: Outline = ()
-    outline_touched: bool = False
-    outline_colour: str = "#FFFFFF"
     error: str = ""
 
     @property
@@ -83,6 +96,7 @@ class GalleryModel(QAbstractListModel):
     def __init__(self, pictures: PictureCache, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._pictures = pictures
+        self.outline_of: Callable[[int], ItemOutline] | None = None
         self._items: list[GalleryItem] = []
         self._place: dict[int, int] = {}
         self._rows: list[int] = []
@@ -112,6 +126,8 @@ class GalleryModel(QAbstractListModel):
             return item
         if role == PICTURE_ROLE:
             return self._picture(item)
+        if role == OUTLINE_ROLE:
+            return self.outline_of(item.id) if self.outline_of is not None else NO_OUTLINE
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return describe(item)
         if role == Qt.ItemDataRole.ToolTipRole:

@@ -263,7 +263,7 @@ class Gallery(QWidget):
             elif value == "unreviewed":
                 number = sum(counts[status] for status in UNREVIEWED)
             else:
-                number = counts[value]  # type: ignore[index]
+                number = counts[value]
             chip.set_count(number)
             chip.setVisible(value in ("all", "unreviewed") or number > 0 or chip.isChecked())
         shown = self.model.rowCount()

@@ -1,0 +1,698 @@
+"""The session: project, current image and what a person does with it. Widgets show its signals; it shows nothing.
+
+Everything that reads files runs in a task pool; everything that needs torch goes through `camviewer.ui.computing`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtGui import QUndoCommand, QUndoStack
+
+from camviewer.errors import CamviewerError, ProjectError
+from camviewer.project.locate import open_folder
+from camviewer.project.records import ActivationMap, Box, ClassTable, ImageRecord, Mask, Status
+from camviewer.project.store import SUFFIX, Project
+from camviewer.ui.canvas.records import Region
+from camviewer.ui.gallery.model import NO_OUTLINE, GalleryItem, ItemOutline, short_labels
+from camviewer.ui.outlines import gallery_outline
+from camviewer.workers.tasks import FoundImage, TaskDone, TaskPool, read_pixels, scan_images
+
+log = logging.getLogger(__name__)
+
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+WEIGHT_ENDINGS = (".pt", ".pth", ".safetensors", ".ckpt", ".bin", ".pkl")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShownImage:
+    """The image on the canvas.
+
+    Attributes:
+        record: of the project.
+        path: absolute path of the file.
+        pixels: upright RGB ``[H, W, 3]``; None while it is read or when it cannot be.
+        error: sentence when it cannot be read.
+        position, total: place in the project, from 1.
+    """
+
+    record: ImageRecord
+    path: Path
+    pixels: NDArray[np.uint8] | None
+    error: str
+    position: int
+    total: int
+
+
+class Session(QObject):
+    """One open project and the image that is looked at.
+
+    Signals:
+        project_opened: `Project`, or None when it was closed.
+        items_found: list of `GalleryItem` that were added; the first ones replace what was there.
+        item_changed: `GalleryItem`.
+        image_shown: `ShownImage`, or None. Comes twice: at once with the record, then with pixels.
+        regions_changed: list of `Region` of the image on the canvas.
+        maps_changed: list of `ActivationMap` of the image on the canvas, from the project.
+        selection_changed: key of the selected region, or None.
+        said: (text, detail, tone) for the status bar.
+        scan_ended: number of images of the project.
+    """
+
+    project_opened = Signal(object)
+    items_reset = Signal(object)
+    items_found = Signal(object)
+    item_changed = Signal(object)
+    image_shown = Signal(object)
+    regions_changed = Signal(object)
+    maps_changed = Signal(object)
+    selection_changed = Signal(object)
+    said = Signal(str, str, str)
+    scan_ended = Signal(int)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.tasks = TaskPool(self)
+        self.tasks.done.connect(self._on_task)
+        self.tasks.partial.connect(self._on_found)
+        self.undo = QUndoStack(self)
+        self.undo.setUndoLimit(200)
+        self.project: Project | None = None
+        self.table = ClassTable()
+        self.model_names: tuple[str, ...] = ()
+        self.synthetic = False
+        self.current: ShownImage | None = None
+        self.selected: Hashable | None = None
+        self._records: dict[int, ImageRecord] = {}
+        self._order: dict[int, int] = {}
+        self._labels: dict[int, str] = {}
+        self._outlines: dict[int, ItemOutline] = {}
+        self._hidden: set[Hashable] = set()
+        self._wanted: Path | None = None
+        self._reviewer = _user_name()
+
+    # --- opening ------------------------------------------------------------------------------------------------------
+
+    def open_paths(self, paths: list[Path]) -> None:
+        """Open what was dropped or named: a project, a folder, or images. Checkpoints are not for here."""
+        if not paths:
+            return
+        first = paths[0]
+        if first.suffix == SUFFIX:
+            self.open_project(first)
+        elif first.is_dir():
+            self.open_folder(first)
+        else:
+            self.open_images(paths)
+
+    def open_folder(self, folder: Path) -> None:
+        """Open the project of a folder, or make it, and look for images that are new."""
+        self._open(lambda: open_folder(folder), scan=[folder])
+
+    def open_images(self, paths: list[Path]) -> None:
+        """Open image files in the project of their folder, and show the first."""
+        files = [path.absolute() for path in paths]
+        missing = [path for path in files if not path.is_file()]
+        if missing:
+            self.said.emit(f"{missing[0].name} is not there.", "Choose where it lies now.", "bad")
+            return
+        folder = Path(os.path.commonpath([path.parent for path in files]))
+        self._wanted = files[0]
+        self._open(lambda: open_folder(folder), scan=files)
+
+    def open_project(self, path: Path) -> None:
+        """Open a project file."""
+        self._open(lambda: Project.open(path), scan=[])
+
+    def open_at(self, path: Path, *, root: Path, synthetic: bool = False) -> None:
+        """Open the project file at `path`, or make it there for the images below `root`."""
+
+        def make() -> Project:
+            if path.is_file():
+                project = Project.open(path)
+                project.set_root(root)
+                return project
+            return Project.create(path, root=root)
+
+        self._open(make, scan=[root], synthetic=synthetic)
+
+    def _open(self, make: Callable[[], Project], *, scan: list[Path], synthetic: bool = False) -> None:
+        try:
+            project = make()
+            records = project.images()
+            table = project.class_table()
+        except CamviewerError as error:
+            self._say_error(error)
+            return
+        wanted = self._wanted
+        self.close_project()
+        self._wanted = wanted
+        self.project, self.table, self.synthetic = project, table, synthetic
+        self._take(records)
+        self.project_opened.emit(project)
+        self.items_reset.emit([self._item(record) for record in self._records.values()])
+        if scan:
+            folders = list(scan)
+            self.tasks.submit("scan", project.path, lambda reporter: scan_images(folders, reporter))
+        else:
+            self.scan_ended.emit(len(self._records))
+        self._show_first()
+
+    def close_project(self) -> None:
+        """Close the project; it is its own autosave."""
+        self.tasks.drop("scan")
+        self.tasks.drop("image")
+        self.undo.clear()
+        self._records.clear()
+        self._order.clear()
+        self._labels.clear()
+        self._outlines.clear()
+        self._hidden.clear()
+        self.current = None
+        self.selected = None
+        self._wanted = None
+        if self.project is not None:
+            self.project.close()
+            self.project = None
+            self.table = ClassTable()
+            self.image_shown.emit(None)
+            self.project_opened.emit(None)
+
+    def close(self) -> bool:
+        """End all threads; return whether they ended in time."""
+        self.close_project()
+        return self.tasks.close()
+
+    def _take(self, records: list[ImageRecord]) -> None:
+        for record in records:
+            if record.id is None:
+                continue
+            self._records[record.id] = record
+            self._order.setdefault(record.id, len(self._order) + 1)
+        labels = short_labels([record.path.name for record in self._records.values()])
+        self._labels = dict(zip(self._records, labels, strict=True))
+
+    def _show_first(self) -> None:
+        if self.current is not None and self._wanted is None:
+            return
+        project = self.project
+        if project is None or not self._records:
+            return
+        if self._wanted is not None:
+            record = project.image_at(project.relative(self._wanted))
+            if record is None or record.id is None:
+                return
+            self._wanted = None
+            self.show_image(record.id)
+            return
+        first = next((r for r in self._records.values() if r.status in ("new", "computed", "edited")), None)
+        first = first or next(iter(self._records.values()))
+        if first.id is not None:
+            self.show_image(first.id)
+
+    @Slot(object)
+    def _on_found(self, part: TaskDone) -> None:
+        if part.key != "scan" or self.project is None or part.subject != self.project.path:
+            return
+        project = self.project
+        found: tuple[FoundImage, ...] = part.result
+        records = [
+            ImageRecord(
+                path=project.relative(image.path),
+                size=image.size,
+                file_size=image.file_size,
+                status="failed" if image.error else "new",
+                error=image.error,
+            )
+            for image in found
+        ]
+        known = {record.path for record in self._records.values()}
+        fresh = [record for record in records if record.path not in known]
+        if not fresh:
+            return
+        try:
+            project.add_images(fresh)
+            added = [record for path in fresh if (record := project.image_at(path.path)) is not None]
+        except CamviewerError as error:
+            self._say_error(error)
+            return
+        before = dict(self._labels)
+        self._take(added)
+        if any(self._labels[key] != text for key, text in before.items()):
+            self.items_reset.emit([self._item(record) for record in self._records.values()])
+        else:
+            self.items_found.emit([self._item(record) for record in added])
+        self._show_first()
+
+    # --- the image on the canvas --------------------------------------------------------------------------------------
+
+    def show_image(self, image_id: int) -> None:
+        """Put an image on the canvas; its pixels follow when they are read."""
+        project, record = self.project, self._records.get(image_id)
+        if project is None or record is None:
+            return
+        path = project.file_of(record)
+        self.current = ShownImage(record, path, None, record.error, self._order[image_id], len(self._records))
+        self.selected = None
+        self._hidden.clear()
+        self.image_shown.emit(self.current)
+        if record.size == (0, 0) and record.error:
+            return
+        self.tasks.submit("image", image_id, lambda _reporter: read_pixels(path))
+
+    @Slot(object)
+    def _on_task(self, answer: TaskDone) -> None:
+        if answer.key == "image":
+            self._on_pixels(answer)
+        elif answer.key == "scan":
+            if answer.error:
+                self.said.emit(answer.error, "", "bad")
+            total = len(self._records)
+            if not total:
+                self.said.emit("No images here.", "JPEG, PNG, BMP, TIFF and WebP are read.", "warn")
+            self.scan_ended.emit(total)
+
+    def _on_pixels(self, answer: TaskDone) -> None:
+        current = self.current
+        if current is None or current.record.id != answer.subject:
+            return
+        if answer.error:
+            self.store_failure(answer.subject, answer.error)
+            current = self.current
+            self.said.emit(answer.error, "", "bad")
+            if current is None:
+                return
+        self.current = replace(current, pixels=answer.result, error=answer.error)
+        self.image_shown.emit(self.current)
+        if answer.result is not None:
+            self.refresh_regions()
+            self.refresh_maps()
+
+    def refresh_maps(self) -> None:
+        """Say which maps the project holds of the image on the canvas."""
+        maps: list[ActivationMap] = []
+        if self.project is not None and self.current is not None and self.current.record.id is not None:
+            try:
+                maps = self.project.maps(self.current.record.id)
+            except ProjectError as error:
+                self._say_error(error)
+        self.maps_changed.emit(maps)
+
+    def refresh_regions(self) -> None:
+        """Say which regions the image on the canvas has."""
+        self.regions_changed.emit(self.regions())
+
+    def regions(self) -> list[Region]:
+        """Return boxes and masks of the image on the canvas."""
+        project, current = self.project, self.current
+        if project is None or current is None or current.record.id is None:
+            return []
+        try:
+            boxes = project.boxes(current.record.id)
+            masks = project.final_masks(current.record.id)
+        except ProjectError as error:
+            self._say_error(error)
+            return []
+        regions = []
+        key: Hashable
+        for mask in masks:
+            if not mask.pixels.any():
+                continue
+            key = ("mask", mask.class_id, mask.slot)
+            regions.append(self._region(key, mask, mask.class_id, touched=mask.slot == "reviewed", score=None))
+        for box in boxes:
+            key = ("box", box.id, "")
+            regions.append(self._region(key, box, box.class_id, touched=box.origin != "auto", score=box.score))
+        return [
+            replace(region, name=f"Region {number}") if not region.name else region
+            for number, region in enumerate(regions, 1)
+        ]
+
+    def _region(self, key: Hashable, shape: Box | Mask, class_id: int, *, touched: bool, score: float | None) -> Region:
+        name, colour = self.class_of(class_id)
+        return Region(key, shape, name, colour, touched, key not in self._hidden, "", score)
+
+    def class_of(self, class_id: int) -> tuple[str, str | None]:
+        """Return name and colour of an annotation class; empty for none."""
+        try:
+            entry = self.table[class_id]
+        except KeyError:
+            return "", None
+        return entry.name, entry.colour
+
+    def select(self, key: Hashable | None) -> None:
+        """Select a region, or none."""
+        if key != self.selected:
+            self.selected = key
+            self.selection_changed.emit(key)
+
+    def show_region(self, key: Hashable, visible: bool) -> None:
+        """Show or hide one region on the canvas."""
+        (self._hidden.discard if visible else self._hidden.add)(key)
+        self.refresh_regions()
+
+    def find_region(self, key: Hashable | None) -> Region | None:
+        """Return a region of the image on the canvas."""
+        return next((region for region in self.regions() if region.key == key), None)
+
+    # --- edits --------------------------------------------------------------------------------------------------------
+
+    def add_box(self, box: Box) -> None:
+        """Keep a box that was drawn."""
+        project, image_id = self._editable()
+        if project is None:
+            return
+        kept = self._guarded(lambda: project.add_box(image_id, box))
+        if kept is None:
+            return
+        self._push(
+            image_id,
+            "Box drawn.",
+            undo=lambda: project.remove_box(image_id, kept.id or 0),
+            redo=lambda: project.add_box(image_id, kept),
+        )
+        self.select(("box", kept.id, ""))
+
+    def change_box(self, key: Hashable, box: Box, *, merge: bool = False) -> None:
+        """Keep a box that was moved, resized or given another class."""
+        project, image_id = self._editable()
+        region = self.find_region(key)
+        if project is None or region is None or not isinstance(region.shape, Box):
+            return
+        before, after = region.shape, replace(box, id=region.shape.id)
+        if after.origin == "auto":
+            after = replace(after, origin="edited")
+        if self._guarded(lambda: project.update_box(image_id, after)) is None:
+            return
+        self._push(
+            image_id,
+            "Box changed.",
+            undo=lambda: project.update_box(image_id, before),
+            redo=lambda: project.update_box(image_id, after),
+            merge=("box", image_id, key) if merge else None,
+        )
+
+    def assign_class(self, class_id: int) -> None:
+        """Give the selected region another class."""
+        region = self.find_region(self.selected)
+        if region is None or not any(entry.id == class_id for entry in self.table.classes):
+            return
+        if isinstance(region.shape, Box):
+            self.change_box(region.key, replace(region.shape, class_id=class_id))
+            return
+        project, image_id = self._editable()
+        if project is None:
+            return
+        old = region.shape
+        new = replace(old, class_id=class_id, slot="reviewed", run=None)
+        if old.class_id == class_id:
+            return
+        previous = {mask.class_id: mask for mask in project.masks(image_id, slot="reviewed")}
+
+        def change() -> None:
+            with project.transaction():
+                project.set_mask(image_id, new)
+                project.set_mask(image_id, replace(old, pixels=np.zeros_like(old.pixels), slot="reviewed", run=None))
+
+        def back() -> None:
+            with project.transaction():
+                for changed in (old.class_id, class_id):
+                    _restore(project, image_id, changed, previous.get(changed))
+
+        self._do(image_id, "Class changed.", redo=change, undo=back)
+        self.select(("mask", class_id, "reviewed"))
+
+    def delete_region(self, key: Hashable | None = None) -> None:
+        """Delete a region, the selected one by default."""
+        region = self.find_region(self.selected if key is None else key)
+        project, image_id = self._editable()
+        if region is None or project is None:
+            return
+        shape = region.shape
+        if isinstance(shape, Box):
+            self._do(
+                image_id,
+                "Box deleted.",
+                redo=lambda: project.remove_box(image_id, shape.id or 0),
+                undo=lambda: project.add_box(image_id, shape),
+            )
+        else:
+            before = next(
+                (mask for mask in project.masks(image_id, slot="reviewed") if mask.class_id == shape.class_id), None
+            )
+            # Empty and reviewed: the class has no region here, and no automatic run brings it back.
+            empty = replace(shape, pixels=np.zeros_like(shape.pixels), slot="reviewed", run=None)
+            self._do(
+                image_id,
+                "Mask deleted.",
+                redo=lambda: project.set_mask(image_id, empty),
+                undo=lambda: _restore(project, image_id, shape.class_id, before),
+            )
+        self.select(None)
+
+    def set_status(self, status: Status) -> None:
+        """Decide about the image on the canvas."""
+        project, image_id = self._editable()
+        if project is None:
+            return
+        before = self._records[image_id].status
+        who = self._reviewer
+        words = {"reviewed": "Marked reviewed.", "skipped": "Skipped."}.get(status, "Review taken back.")
+        self._do(
+            image_id,
+            words,
+            redo=lambda: project.set_status([image_id], status, reviewer=who),
+            undo=lambda: project.set_status([image_id], before, reviewer=who),
+        )
+
+    def status_without_decision(self) -> Status:
+        """Return what the image on the canvas would be without its decision."""
+        regions = self.regions()
+        if any(region.touched for region in regions):
+            return "edited"
+        return "computed" if self.current is not None and self.current.record.top else "new"
+
+    def set_note(self, text: str) -> None:
+        """Keep the note of the image on the canvas."""
+        project, image_id = self._editable()
+        if project is None or self._records[image_id].note == text:
+            return
+        before = self._records[image_id].note
+        self._do(
+            image_id,
+            "Note saved.",
+            redo=lambda: project.set_note(image_id, text),
+            undo=lambda: project.set_note(image_id, before),
+        )
+
+    def set_flags(self, flags: tuple[str, ...]) -> None:
+        """Keep the flags of the image on the canvas."""
+        project, image_id = self._editable()
+        if project is None:
+            return
+        before = self._records[image_id].flags
+        self._do(
+            image_id,
+            "Flags saved.",
+            redo=lambda: project.set_flags(image_id, flags),
+            undo=lambda: project.set_flags(image_id, before),
+        )
+
+    def _editable(self) -> tuple[Project | None, int]:
+        if self.project is None or self.current is None or self.current.record.id is None:
+            return None, 0
+        return self.project, self.current.record.id
+
+    def _do(self, image_id: int, text: str, *, redo: Callable[[], object], undo: Callable[[], object]) -> None:
+        if self._guarded(lambda: (redo(), True)) is not None:
+            self._push(image_id, text, undo=undo, redo=redo)
+
+    def _push(
+        self,
+        image_id: int,
+        text: str,
+        *,
+        undo: Callable[[], object],
+        redo: Callable[[], object],
+        merge: Hashable | None = None,
+    ) -> None:
+        self.undo.push(_Edit(self, image_id, text, undo, redo, merge))
+        self.reload(image_id)
+        self.said.emit(text, "Ctrl+Z takes it back", "ok")
+
+    def _guarded(self, work: Callable[[], Any]) -> Any:
+        """Run an edit; a project that cannot be written is said, and the edit is not pushed."""
+        try:
+            return work()
+        except CamviewerError as error:
+            self._say_error(error)
+            return None
+
+    def apply_edit(self, image_id: int, work: Callable[[], object], words: str) -> None:
+        """Run one direction of an edit for the undo stack."""
+        if self._guarded(lambda: (work(), True)) is not None:
+            if self.current is None or self.current.record.id != image_id:
+                self.show_image(image_id)
+            self.reload(image_id)
+            self.said.emit(words, "", "info")
+
+    # --- results ------------------------------------------------------------------------------------------------------
+
+    def reload(self, image_id: int) -> None:
+        """Read an image's record again and tell everyone."""
+        if self.project is None or image_id not in self._records:
+            return
+        try:
+            record = self.project.image(image_id)
+        except ProjectError as error:
+            self._say_error(error)
+            return
+        self._records[image_id] = record
+        self._outlines.pop(image_id, None)
+        self.item_changed.emit(self._item(record))
+        if self.current is not None and self.current.record.id == image_id:
+            self.current = replace(self.current, record=record)
+            self.refresh_regions()
+
+    def store_failure(self, image_id: int, message: str) -> None:
+        """Keep why an image cannot be read or computed."""
+        if self.project is not None:
+            project = self.project
+            self._guarded(lambda: project.store_failure(image_id, message))
+            self.reload(image_id)
+
+    def record(self, image_id: int) -> ImageRecord | None:
+        """Return an image's record."""
+        return self._records.get(image_id)
+
+    def records(self) -> list[ImageRecord]:
+        """Return all records in the project's order."""
+        return list(self._records.values())
+
+    def set_model_classes(self, names: tuple[str, ...]) -> None:
+        """Take the classes of a loaded model; a project without classes gets them, others are matched by name."""
+        self.model_names = names
+        if self.project is None:
+            self.table = ClassTable.for_model(names)
+            return
+        table = self.table
+        ids = {entry.name: entry.id for entry in table.classes}
+        project = self.project
+
+        def extend() -> ClassTable:
+            with project.transaction():
+                for name in names:
+                    if name not in ids:
+                        ids[name] = project.add_class(name).id
+                fresh = project.class_table()
+                project.set_class_table(replace(fresh, by_model={i: ids[name] for i, name in enumerate(names)}))
+            return project.class_table()
+
+        table = self._guarded(extend)
+        if table is not None:
+            self.table = table
+            self._outlines.clear()
+            self.items_reset.emit([self._item(record) for record in self._records.values()])
+            self.refresh_regions()
+
+    def class_id_of(self, class_index: int) -> int:
+        """Return the annotation class of a model class, 0 for none."""
+        return self.table.by_model.get(class_index, 0)
+
+    def outline(self, image_id: int) -> ItemOutline:
+        """Return the outline of an image's largest mask for the gallery, read when first drawn."""
+        found = self._outlines.get(image_id)
+        if found is None:
+            record = self._records.get(image_id)
+            if self.project is None or record is None or record.status in ("new", "failed") or record.size == (0, 0):
+                found = NO_OUTLINE
+            else:
+                polygons, touched, class_id = gallery_outline(self.project, record)
+                found = ItemOutline(polygons, touched, self.class_of(class_id)[1] or "#FFFFFF")
+            self._outlines[image_id] = found
+        return found
+
+    def _item(self, record: ImageRecord) -> GalleryItem:
+        project = self.project
+        assert project is not None and record.id is not None
+        name, colour, probability = "", "", None
+        if record.top:
+            index, _logit, probability = record.top[0]
+            name, found = self.class_of(self.class_id_of(index))
+            colour = found or "#FFFFFF"
+            name = name or (self.model_names[index] if index < len(self.model_names) else f"class {index}")
+        return GalleryItem(
+            id=record.id,
+            path=project.file_of(record),
+            name=record.path.name,
+            label=self._labels.get(record.id, record.path.stem),
+            status=record.status,
+            class_name=name,
+            class_colour=colour,
+            probability=probability,
+            error=record.error,
+        )
+
+    def _say_error(self, error: CamviewerError) -> None:
+        if error.details:
+            log.warning("%s: %s", error.message, error.details)
+        self.said.emit(error.message, "", "bad")
+
+
+class _Edit(QUndoCommand):
+    """An edit and its inverse. It was done already when it is pushed; a run of nudges is one step."""
+
+    def __init__(
+        self,
+        session: Session,
+        image_id: int,
+        text: str,
+        undo: Callable[[], object],
+        redo: Callable[[], object],
+        merge: Hashable | None,
+    ) -> None:
+        super().__init__(text.rstrip("."))
+        self._session, self._image_id = session, image_id
+        self._undo, self._redo, self._merge = undo, redo, merge
+        self._first = True
+
+    def redo(self) -> None:
+        if self._first:
+            self._first = False
+            return
+        self._session.apply_edit(self._image_id, self._redo, f"{self.text()} again.")
+
+    def undo(self) -> None:
+        self._session.apply_edit(self._image_id, self._undo, f"Taken back: {self.text().lower()}.")
+
+    def id(self) -> int:
+        return 1 if self._merge is not None else -1
+
+    def mergeWith(self, other: QUndoCommand) -> bool:
+        if not isinstance(other, _Edit) or other._merge != self._merge:
+            return False
+        self._redo = other._redo
+        return True
+
+
+def _restore(project: Project, image_id: int, class_id: int, mask: Mask | None) -> None:
+    if mask is None:
+        project.remove_mask(image_id, class_id)
+    else:
+        project.set_mask(image_id, mask)
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""

@@ -1,0 +1,195 @@
+"""Short work without torch off the GUI thread: reading an image, scanning a folder, finding regions."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, QThreadPool, Signal, Slot
+
+from camviewer.errors import CamviewerError, Cancelled
+from camviewer.images.geometry import Size
+
+log = logging.getLogger(__name__)
+
+SCAN_CHUNK = 250
+UNEXPECTED = "An unexpected error occurred; the log has details."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaskDone:
+    """What a task returned, or why it could not.
+
+    Attributes:
+        key: kind of task, as submitted.
+        subject: what it was about, as submitted.
+        result: what the function returned; None with an error.
+        error: one sentence; empty when it went well.
+    """
+
+    key: str
+    subject: Any
+    result: Any
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """One image file of a scan.
+
+    Attributes:
+        path: the file.
+        size: upright (width, height); (0, 0) when the header cannot be read.
+        file_size: bytes.
+        error: sentence when it cannot be read.
+    """
+
+    path: Path
+    size: Size
+    file_size: int
+    error: str = ""
+
+
+class TaskPool(QObject):
+    """Runs functions in threads. Of each key only the newest submission answers; older ones are dropped.
+
+    Signals:
+        done: `TaskDone`, once for each newest submission.
+        partial: `TaskDone` with a part of the result, from tasks that report some.
+    """
+
+    done = Signal(object)
+    partial = Signal(object)
+    _arrived = Signal(object, object, bool)
+
+    def __init__(self, parent: QObject | None = None, *, threads: int = 2) -> None:
+        super().__init__(parent)
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(threads)
+        self._newest: dict[str, int] = {}
+        self._counter = 0
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._arrived.connect(self._deliver)
+
+    def submit(self, key: str, subject: Any, work: Callable[[Reporter], Any]) -> None:
+        """Run `work` in a thread; it takes a reporter for partial results and for asking whether it is still wanted."""
+        if self._stop.is_set():
+            return
+        with self._lock:
+            self._counter += 1
+            number = self._counter
+            self._newest[key] = number
+        reporter = Reporter(self, key, subject, number)
+        self._pool.start(lambda: self._run(reporter, work))
+
+    def drop(self, key: str) -> None:
+        """Let no running task of this key answer any more."""
+        with self._lock:
+            self._newest.pop(key, None)
+
+    def close(self, *, timeout_ms: int = 3000) -> bool:
+        """Drop everything and wait; return whether the threads ended in time."""
+        self._stop.set()
+        with self._lock:
+            self._newest.clear()
+        self._pool.clear()
+        return self._pool.waitForDone(timeout_ms)
+
+    def wanted(self, key: str, number: int) -> bool:
+        """Return whether a submission is still the newest of its key."""
+        with self._lock:
+            return not self._stop.is_set() and self._newest.get(key) == number
+
+    def _run(self, reporter: Reporter, work: Callable[[Reporter], Any]) -> None:
+        if not reporter.wanted():
+            return
+        try:
+            answer = TaskDone(reporter.key, reporter.subject, work(reporter))
+        except Cancelled:
+            return
+        except CamviewerError as error:
+            if error.details:
+                log.info("%s: %s", error.message, error.details)
+            answer = TaskDone(reporter.key, reporter.subject, None, error.message)
+        except MemoryError:
+            answer = TaskDone(reporter.key, reporter.subject, None, "Not enough memory. Close other programs.")
+        except Exception:
+            log.exception("task %s", reporter.key)
+            answer = TaskDone(reporter.key, reporter.subject, None, UNEXPECTED)
+        if not self._stop.is_set():
+            self._arrived.emit(answer, reporter.number, True)
+
+    @Slot(object, object, bool)
+    def _deliver(self, answer: TaskDone, number: int, final: bool) -> None:
+        if not self.wanted(answer.key, number):
+            return
+        if final:
+            self.drop(answer.key)
+            self.done.emit(answer)
+        else:
+            self.partial.emit(answer)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reporter:
+    """What a task sees of its pool."""
+
+    pool: TaskPool
+    key: str
+    subject: Any
+    number: int
+
+    def wanted(self) -> bool:
+        """Return whether the result is still waited for."""
+        return self.pool.wanted(self.key, self.number)
+
+    def report(self, part: Any) -> None:
+        """Send a part of the result.
+
+        Raises:
+            Cancelled: when nobody waits any more.
+        """
+        if not self.wanted():
+            raise Cancelled
+        self.pool._arrived.emit(TaskDone(self.key, self.subject, part), self.number, False)
+
+
+def read_pixels(path: Path) -> NDArray[np.uint8]:
+    """Return an image as upright RGB ``[H, W, 3]``.
+
+    Raises:
+        ImageError: when it cannot be read.
+    """
+    from camviewer.images.decode import read_image
+
+    return read_image(path)
+
+
+def scan_images(paths: Iterable[Path], reporter: Reporter) -> int:
+    """Find image files below `paths` and report them in chunks of `FoundImage`, natural order; return how many."""
+    from camviewer.images.decode import read_header
+    from camviewer.images.scan import scan
+
+    chunk: list[FoundImage] = []
+    total = 0
+    for file in scan(paths):
+        try:
+            header = read_header(file.path)
+            chunk.append(FoundImage(file.path, header.size, header.file_size))
+        except CamviewerError as error:
+            chunk.append(FoundImage(file.path, (0, 0), 0, error.message))
+        total += 1
+        # The first screenful at once, the rest in larger steps.
+        if len(chunk) >= (32 if total <= 32 else SCAN_CHUNK):
+            reporter.report(tuple(chunk))
+            chunk.clear()
+    if chunk:
+        reporter.report(tuple(chunk))
+    return total
