@@ -42,8 +42,8 @@ def to_grid(output: Tensor, layout: Layout) -> Tensor:
     columns, rows = layout.grid
     cells = slice(layout.prefix, layout.prefix + columns * rows)
     if layout.kind == "tokens":
-        return output[:, cells].transpose(1, 2).unflatten(2, (rows, columns))
-    return output[:, :, cells].unflatten(2, (rows, columns))
+        return output[:, cells].transpose(1, 2).reshape(len(output), -1, rows, columns)
+    return output[:, :, cells].reshape(len(output), -1, rows, columns)
 
 
 def layout_of(node: Node) -> Layout | None:

@@ -157,11 +157,11 @@ def _meta_copy(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network, memo).eval()
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows image axes through every operation."""
 
     def __init__(self, image: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         _, channels, height, width = image.shape
         dims = (plain(1), plain(channels), (Factor("y", height),), (Factor("x", width),))
         self.nodes: dict[int, Node] = {
@@ -208,11 +208,16 @@ class _Recorder(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        name = func.overloadpacket.__name__
+        if name not in _RULES and name not in TRANSPARENT:
+            with self:  # an operation made of others is followed through those
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
         inputs = [self.nodes[id(t)] for t in _tensors((*args, *kwargs.values())) if id(t) in self.nodes]
         result = func(*args, **kwargs)
         if not inputs:
             return result
-        name = func.overloadpacket.__name__
         if name.endswith("_") and not name.endswith("__"):
             name = name[:-1]
         for number, tensor in enumerate(_tensors((result,))):
@@ -256,7 +261,7 @@ class _Recorder(TorchDispatchMode):
         parts = [(tensor, self.node(tensor)) for tensor in values["tensors"]]
         mapped = [n for _, n in parts if n is not None and n.spans]
         if not any(axes(n.dims[along]) for n in mapped):
-            _combine(node, mapped, ignore=along)
+            _combine(node, mapped)
             return
         # Tokens beside a flattened grid: class and register tokens.
         grids = [i for i, (_, n) in enumerate(parts) if n is not None and n.spans and axes(n.dims[along])]
@@ -307,7 +312,7 @@ def _grid_cells(node: Node) -> int:
     return math.prod(f.size for dim in node.dims for f in dim if f.axis) if node.spans else 0
 
 
-def _combine(node: Node, inputs: Sequence[Node], *, ignore: int | None = None) -> None:
+def _combine(node: Node, inputs: Sequence[Node]) -> None:
     """Give `node` the axes of the inputs that lie on its own grid; smaller ones (gates, biases) do not count."""
     rank = len(node.shape)
     for other in inputs:
@@ -324,7 +329,6 @@ def _combine(node: Node, inputs: Sequence[Node], *, ignore: int | None = None) -
             node.dims, node.spans = dims, other.spans
         elif [axes(d) for d in node.dims] == [axes(d) for d in dims]:
             node.spans = {axis: span.union(other.spans.get(axis, span)) for axis, span in node.spans.items()}
-    del ignore
 
 
 Found = tuple[tuple[Dim, ...], dict[str, Span]]
