@@ -1,0 +1,51 @@
+"""How a mask is drawn from a map: the refinements as a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from camviewer.catalogue.parameters import Parameter
+from camviewer.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class RefinementSpec:
+    """One refinement.
+
+    Attributes:
+        name: identifier on the command line and in files.
+        title: name on screen, sentence case.
+        help: one sentence on what it draws.
+        parameters: typed parameters.
+        paper: authors, year, arXiv number; empty where there is none.
+    """
+
+    name: str
+    title: str
+    help: str
+    parameters: tuple[Parameter, ...] = ()
+    paper: str = ""
+
+
+REFINEMENTS: tuple[RefinementSpec, ...] = (
+    RefinementSpec(
+        "none",
+        "Threshold",
+        "The mask is what the threshold keeps of the map; its edge follows the map's cells, not the picture.",
+        paper="Zhou et al. 2016, arXiv 1512.04150",
+    ),
+)
+
+BY_NAME = {spec.name: spec for spec in REFINEMENTS}
+
+
+def refinement(name: str) -> RefinementSpec:
+    """Return the refinement called `name`.
+
+    Raises:
+        UsageError: when there is none.
+    """
+    try:
+        return BY_NAME[name]
+    except KeyError:
+        raise UsageError(f"There is no refinement {name!r}; there are: {', '.join(BY_NAME)}.") from None
