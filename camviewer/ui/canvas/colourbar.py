@@ -196,7 +196,7 @@ class HeatRow(QWidget):
         self.bar = ColourBar()
         self._choice = QComboBox()
         name_control(self._choice, "Colour map")
-        self._choice.setFixedWidth(theme().px(118))
+        self._choice.setFixedWidth(theme().px(126))
         for name, title in COLOUR_MAPS:
             self._choice.addItem(_strip_icon(name), title, name)
             self._choice.setItemData(self._choice.count() - 1, _TIPS[name], Qt.ItemDataRole.ToolTipRole)

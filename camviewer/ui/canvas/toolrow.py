@@ -57,12 +57,14 @@ class ToolRow(QWidget):
         self._zoom.setEditable(True)
         self._zoom.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self._zoom.addItems([_zoom_text(zoom) for zoom in _ZOOMS])
-        self._zoom.setFixedWidth(theme().px(84))
+        self._zoom.setFixedWidth(theme().px(88))
         self._zoom.setCompleter(None)  # type: ignore[arg-type]
         name_control(self._zoom, "Zoom", tip="Zoom: choose or type a number", key="Ctrl+wheel")
         edit = self._zoom.lineEdit()
         if edit is not None:
             edit.setAccessibleName("Zoom")
+            # The combo box already draws frame and padding.
+            edit.setStyleSheet("QLineEdit, QLineEdit:focus { border: none; background: transparent; padding: 0; }")
             edit.editingFinished.connect(self._on_zoom_typed)
         self._zoom.activated.connect(self._on_zoom_picked)
         self._fit = IconButton("fit", "Fit the image", key="F")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QLineEdit, QWidget
 
 from camviewer.images.geometry import Size
+from camviewer.ui.controls import Chip, ElidedLabel, EmptyState, Section, label
+from camviewer.ui.panels.flow import FlowLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,92 @@ FLAGS: tuple[tuple[str, str], ...] = (
 """Flags by the name that files carry, and as shown."""
 
 
-class ImagePanel(QWidget):
-    """`note_changed` carries the text when the field is left; `flags_changed` a tuple of flag names."""
+class ImagePanel(Section):
+    """What is known about the image.
+
+    Signals:
+        note_changed: the text, at every key, so that no note is lost and none reaches another image.
+        flags_changed: tuple of flag names.
+    """
 
     note_changed = Signal(str)
     flags_changed = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__("Image", "image")
+        self._facts: ImageFacts | None = None
+        self._body = QWidget()
+        self._head = ElidedLabel("", "name")
+        self._data = label("", "body", "text-2")
+        self._data.setWordWrap(True)
+        self._file = label("", "caption", "text-3")
+        self._file.setWordWrap(True)
+        self._chips: dict[str, Chip] = {}
+        self._flags = QWidget()
+        flow = FlowLayout(self._flags, spacing=6)
+        for name, title in FLAGS:
+            chip = Chip(title, tip=f"Flag: {title.lower()}")
+            chip.toggled.connect(self._on_flags)
+            self._chips[name] = chip
+            flow.addWidget(chip)
+        self._note = QLineEdit()
+        self._note.setPlaceholderText("Add a note")
+        self._note.setAccessibleName("Note")
+        self._note.setToolTip("Note")
+        self._note.textEdited.connect(self._on_note)
+        self._empty = EmptyState("image", "No image", "Open a folder or drop images here.")
+        for part in (self._head, self._data, self._file, self._flags, self._note, self._empty):
+            self.add(part)
+        self.set_image(None)
 
     def set_image(self, facts: ImageFacts | None) -> None:
         """Show `facts`, or an empty section, without emitting."""
+        self._facts = facts
+        for part in (self._head, self._data, self._file, self._flags, self._note):
+            part.setVisible(facts is not None)
+        self._empty.setVisible(facts is None)
+        if facts is None:
+            return
+        self._head.set_full_text(facts.label or facts.name)
+        pairs = ", ".join(value if key.lower() in _PLAIN else f"{key} {value}" for key, value in facts.metadata)
+        self._data.setText(pairs)
+        self._data.setVisible(bool(pairs))
+        parts = [f"{facts.size[0]:,} × {facts.size[1]:,}", facts.format, _bytes(facts.file_size)]
+        if facts.label:
+            parts.insert(0, facts.name)
+        self._file.setText("  ·  ".join(part for part in parts if part))
+        for name, chip in self._chips.items():
+            chip.blockSignals(True)
+            chip.setChecked(name in facts.flags)
+            chip.blockSignals(False)
+        if self._note.text() != facts.note:
+            self._note.setText(facts.note)
+
+    def flags(self) -> tuple[str, ...]:
+        """Return the flags that are set: those shown here in order, then others that the image carries."""
+        others = tuple(f for f in self._facts.flags if f not in self._chips) if self._facts is not None else ()
+        return (*(name for name, chip in self._chips.items() if chip.isChecked()), *others)
+
+    @Slot()
+    def _on_flags(self) -> None:
+        self.flags_changed.emit(self.flags())
+
+    @Slot(str)
+    def _on_note(self, text: str) -> None:
+        if self._facts is not None:
+            self._facts = replace(self._facts, note=text)
+            self.note_changed.emit(text)
+
+
+_PLAIN = {"sex", "age", "place", "localization", "site", "diagnosis", "confirmed"}
+"""Fields whose values speak for themselves ("Female, 80, lower extremity")."""
+
+
+def _bytes(size: int) -> str:
+    if size <= 0:
+        return ""
+    if size < 1000:
+        return f"{size} B"
+    if size < 1_000_000:
+        return f"{size / 1000:.0f} kB"
+    return f"{size / 1_000_000:.1f} MB"
