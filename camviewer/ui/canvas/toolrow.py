@@ -58,6 +58,8 @@ class ToolRow(QWidget):
         self._zoom.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self._zoom.addItems([_zoom_text(zoom) for zoom in _ZOOMS])
         self._zoom.setFixedWidth(theme().px(88))
+        # An editable box leaves the room of its arrow free by itself.
+        self._zoom.setStyleSheet("QComboBox, QComboBox:focus { padding-right: 0; }")
         self._zoom.setCompleter(None)  # type: ignore[arg-type]
         name_control(self._zoom, "Zoom", tip="Zoom: choose or type a number", key="Ctrl+wheel")
         edit = self._zoom.lineEdit()

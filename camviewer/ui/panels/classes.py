@@ -134,8 +134,8 @@ def _paint_row(painter: QPainter, option: QStyleOptionViewItem, entry: _Entry) -
     painter.setBrush(QColor(entry.colour) if entry.colour else colors.color("track"))
     painter.drawRoundedRect(QRectF(x, row.center().y() - 4.5, 9, 9), 2, 2)
     x += 17
-    number_width = QFontMetricsF(colors.font("section")).horizontalAdvance("100.0 %") + 2
-    bar_width = min(80.0, row.width() * 0.27)
+    number_width = QFontMetricsF(colors.font("section")).horizontalAdvance("00.0 %") + 4
+    bar_width = min(72.0, row.width() * 0.23)
     number = QRectF(row.right() - 8 - number_width, row.top(), number_width, row.height())
     bar = QRectF(number.left() - 8 - bar_width, row.center().y() - 2, bar_width, 4)
     strong = colors.font("section" if entry.current else "name")

@@ -53,11 +53,11 @@ class Distribution:
         return (float(self.counts[first + 1 :].sum()) + part * float(self.counts[first])) / self.total
 
     def bars(self, count: int) -> list[float]:
-        """Return `count` bars in 0..1. Heights are roots, or the many pixels near zero would flatten all others."""
+        """Return `count` bars in 0..1. Heights are compressed (power 0.4), or the many pixels near zero would flatten all others."""
         edges = np.linspace(0, BINS, count + 1).round().astype(int)
         sums = np.add.reduceat(self.counts, edges[:-1]) if count else np.zeros(0)
         tallest = float(sums.max()) if count else 0.0
-        return [float(np.sqrt(s / tallest)) for s in sums] if tallest > 0 else [0.0] * count
+        return [float((s / tallest) ** 0.4) for s in sums] if tallest > 0 else [0.0] * count
 
 
 class HistogramSlider(QWidget):
@@ -189,6 +189,8 @@ class HistogramSlider(QWidget):
             painter.drawText(QPointF(axis.left(), baseline), raw(low))
             used += metrics.horizontalAdvance(raw(low)) + 6
         zero = max(self.x_of(0.0) - (metrics.horizontalAdvance("0") / 2 if low < 0 else 0), axis.left())
+        # Next to the first number it may move aside by a little.
+        zero = used if used - 8 <= zero < used else zero
         if zero >= used or low == 0:
             painter.drawText(QPointF(zero, baseline), "0")
 

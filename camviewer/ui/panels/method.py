@@ -46,8 +46,6 @@ class MethodPanel(Section):
         top.setSpacing(8)
         top.addWidget(self._method, 1)
         top.addWidget(self._again)
-        self._shows = label("", "caption", "text-3")
-        self._shows.setWordWrap(True)
         self._form = ParameterForm()
         self._offset = Switch("Cell offset", tip="Place cells where the layers' kernels and paddings put them")
         self._offset.setChecked(True)
@@ -60,7 +58,6 @@ class MethodPanel(Section):
         self._note.setWordWrap(True)
         self._note.hide()
         self.add(top)
-        self.add(self._shows)
         self.add(self._form)
         self.add(grid)
         self.add(self._note)
@@ -136,8 +133,7 @@ class MethodPanel(Section):
         if name is None:
             return
         spec = BY_NAME[str(name)]
-        self._shows.setText(spec.shows)
-        self._method.setToolTip(f"{_tip(spec.name)}  (M for the next one)")
+        self._method.setToolTip(f"{_tip(spec.name)}\nNext method  (M)")
         self._form.set_parameters(spec.parameters, self._kept.get(spec.name, {}))
 
     @Slot()
@@ -154,7 +150,7 @@ class MethodPanel(Section):
 
 def _tip(name: str) -> str:
     spec = BY_NAME[name]
-    return f"{spec.formula}\n{spec.paper}"
+    return f"{spec.shows}\n{spec.formula}\n{spec.paper}"
 
 
 def _duration(seconds: float) -> str:

@@ -36,7 +36,7 @@ from camviewer.ui.panels.layers import (
     TYPE,
     LayerModel,
 )
-from camviewer.ui.theme import theme
+from camviewer.ui.theme import set_property, theme
 from camviewer.workers.jobs import Layer, ModelSummary
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ _HEADS = {
 }
 _FIT_ICON = {"suggested": ("star", "accent-text"), "usable": ("check", "text-2"), "unusable": ("ban", "text-3")}
 _FIT_WORDS = {"suggested": "is suggested", "usable": "can be used", "unusable": "cannot be used"}
-_WIDTHS = {TICK: 32, NAME: 100, TYPE: 108, OUTPUT: 84, STRIDE: 44, FIELD: 40, PARAMS: 54, MS: 40, FIT: 36}
+_WIDTHS = {TICK: 30, NAME: 96, TYPE: 94, OUTPUT: 84, STRIDE: 42, FIELD: 38, PARAMS: 50, MS: 38, FIT: 36}
 
 
 class _Delegate(QStyledItemDelegate):
@@ -100,9 +100,9 @@ class _Delegate(QStyledItemDelegate):
         painter.setPen(colors.color("text-3" if not usable else "text" if column == NAME else "text-2"))
         flags = index.data(Qt.ItemDataRole.TextAlignmentRole) or Qt.AlignmentFlag.AlignLeft
         text = painter.fontMetrics().elidedText(
-            str(index.data() or ""), Qt.TextElideMode.ElideRight, int(rect.width() - 8)
+            str(index.data() or ""), Qt.TextElideMode.ElideRight, int(rect.width() - 4)
         )
-        painter.drawText(rect.adjusted(4, 0, -4, 0), flags | Qt.AlignmentFlag.AlignVCenter, text)
+        painter.drawText(rect.adjusted(2, 0, -2, 0), flags | Qt.AlignmentFlag.AlignVCenter, text)
 
 
 def _paint_tick(painter: QPainter, centre: QPointF, on: bool, density: float) -> None:
@@ -257,7 +257,7 @@ class ModelPanel(QWidget):
         tree.setAccessibleName("Layers")
         tree.setUniformRowHeights(True)
         tree.setAllColumnsShowFocus(True)
-        tree.setIndentation(16)
+        tree.setIndentation(14)
         tree.setMouseTracking(True)
         tree.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         tree.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -333,8 +333,6 @@ class ModelPanel(QWidget):
         passed = error <= CHECK_LIMIT
         self._check.setText("Self-check passed" if passed else "Self-check failed")
         self._check.setToolTip(f"mean(M) + b = S holds to {error:.1e}".replace("-", "−"))
-        from camviewer.ui.theme import set_property
-
         set_property(self._check, "tint", "ok" if passed else "bad")
         name = "check" if passed else "alert"
         self._check_icon.setPixmap(icon_pixmap(name, "ok" if passed else "bad", size=14, density=2))

@@ -155,7 +155,7 @@ class _Delegate(QStyledItemDelegate):
             return
         left = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
         right = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
-        font = colors.font("section" if chosen else "name" if column == NAME else "body")
+        font = colors.font("body" if column != NAME else "section" if chosen else "name")
         painter.setFont(font)
         painter.setPen(colors.color("text" if chosen or column == NAME else "text-2"))
         text = str(index.data() or "")
