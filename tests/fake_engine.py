@@ -77,7 +77,7 @@ class FakeBackend:
         return explanation()
 
     def compute_group(self, job, first, watch):
-        part = job.paths[first : first + job.batch_size]
+        part = job.paths[first : first + (job.batch_size or 1)]
         for path in part:
             self._note(path.stem)
             if path.stem.startswith("slow"):

@@ -43,13 +43,15 @@ MAY_IMPORT = {
         "evaluation",
         "pipeline",
     },
+    "commands": {"images", "regions", "project", "formats", "models", "cam", "training", "evaluation", "pipeline"},
     "ui": {"images", "regions", "project", "formats", "workers"},
 }
-COMMON = {"catalogue", "errors", "paths", "__version__"}
+COMMON = {"catalogue", "errors", "paths", "selfcheck", "__version__"}
 
 NO_TORCH = {"catalogue", "images", "regions", "project", "formats", "ui"}
 NO_QT = {
     "catalogue",
+    "commands",
     "images",
     "regions",
     "project",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from camviewer.cam.requests import FUSE, TTA, MapRequest, contrast_class
+from camviewer.catalogue.architectures import ARCHITECTURES
 from camviewer.catalogue.methods import BY_NAME, METHODS, method
 from camviewer.catalogue.parameters import Value, complete
 from camviewer.errors import UsageError
@@ -281,6 +283,17 @@ def map_request(given: argparse.Namespace) -> MapRequest:
     )
     request.checked()
     return request
+
+
+def architecture_help() -> str:
+    """Return the architectures by family, for the end of ``--help``."""
+    families: dict[str, list[str]] = {}
+    for spec in ARCHITECTURES:
+        families.setdefault(spec.family, []).append(spec.name)
+    lines = ["architectures:"]
+    for names in families.values():
+        lines += textwrap.wrap(", ".join(names), 100, initial_indent="  ", subsequent_indent="    ")
+    return "\n".join(lines)
 
 
 def method_help() -> str:

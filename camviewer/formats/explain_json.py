@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -128,7 +128,7 @@ class ExplainWriter:
         *,
         size: Size,
         top: Sequence[TopScore],
-        maps: Sequence[ExplainedMap] = (),
+        maps: Iterable[ExplainedMap] = (),
         source: Path | None = None,
     ) -> None:
         """Write one image's files and its row.
@@ -137,7 +137,7 @@ class ExplainWriter:
             file: POSIX path relative to the input it came from.
             size: upright (width, height).
             top: classes, best first; the first five are kept.
-            maps: in the order they were asked for.
+            maps: in the order they were asked for; taken one by one, so they may be made on demand.
             source: where the image lies.
 
         Raises:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from camviewer.cam.requests import Explanation, MapRequest
+from camviewer.cam.requests import Explanation, MapRequest, contrast_class
+from camviewer.catalogue.methods import method
+from camviewer.errors import UsageError
 from camviewer.models.records import LoadRequest, ModelSummary
 from camviewer.pipeline.versions import versions
 from camviewer.project.records import ActivationMap, Run
@@ -19,8 +22,9 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 
-GPU_BATCH = 16
-"""Images in one pass on an accelerator. On a CPU single images are as fast, and memory stays small."""
+GROUP = 8
+GPU_GROUP = 32
+"""Images handed over at once, on the CPU and on an accelerator. The explainer divides them by the memory there is."""
 
 
 class Computation:
@@ -42,11 +46,39 @@ class Computation:
         self.summary: ModelSummary = self._explainer.classifier.summary()
         self._told: set[str] = set()
 
-    def batch_size(self, wanted: int | None) -> int:
-        """Return how many images go into one pass; `wanted`, or what suits the device when None."""
+    def batch_size(self, wanted: int | None, request: MapRequest) -> int:
+        """Return how many images go together; `wanted`, or what suits device and methods when None."""
         if wanted is not None:
             return wanted
-        return 1 if self.summary.device.startswith("cpu") else GPU_BATCH
+        if any(method(name).needs == "passes" for name in request.methods):
+            return 1  # an image's many masked passes are a batch of their own
+        return GROUP if self.summary.device.startswith("cpu") else GPU_GROUP
+
+    def check(self, request: MapRequest) -> tuple[str, ...]:
+        """Return the layers that maps will be made at, found on a blank image of the network's input size.
+
+        So a wrong layer or method is one error ahead of all images instead of one for each.
+
+        Raises:
+            UsageError, LayerError, MethodError, ModelError: when it cannot.
+        """
+        count = len(self.summary.identity.classes)
+        contrast = contrast_class(request.target)
+        named = () if isinstance(request.classes, str) else request.classes
+        for index in (*named, *(() if contrast is None else (contrast,))):
+            if not 0 <= index < count:
+                raise UsageError(f"There is no class {index}; the model has classes 0 to {count - 1}.")
+        # Methods of many passes share what can be wrong with Grad-CAM, which needs one.
+        methods = dict.fromkeys("gradcam" if method(name).needs == "passes" else name for name in request.methods)
+        width, height = self.summary.preprocessing.input_size
+        blank = np.full((height, width, 3), 128, np.uint8)
+        parameters = {name: values for name, values in request.parameters.items() if name in methods}
+        classes = request.classes if named else "predicted"
+        explanation = self._explainer.explain(
+            blank,
+            replace(request, methods=tuple(methods), parameters=parameters, classes=classes, tta="none", fuse="none"),
+        )
+        return tuple(dict.fromkeys(found.layer for found in explanation.maps))
 
     def explain(
         self,
@@ -74,8 +106,13 @@ class Computation:
             self._tell(explanation)
         return explanations
 
-    def run_record(self, request: MapRequest, rule: RegionRule) -> Run:
+    def run_record(self, request: MapRequest, rule: RegionRule, *, layers: tuple[str, ...] = ()) -> Run:
         """Return everything that makes a result of this network reproducible.
+
+        Args:
+            request: what was computed.
+            rule: how regions were made.
+            layers: of `check`; those of the request, or the suggested one, when empty.
 
         Raises:
             UsageError: for an unknown method or parameter.
@@ -97,7 +134,7 @@ class Computation:
                 "channels": prepared.channels,
                 "activation": summary.identity.activation,
             },
-            layers=request.layers or (summary.suggested,),
+            layers=layers or request.layers or (summary.suggested,),
             methods=request.methods,
             method_parameters={name: dict(values) for name, values in request.checked().items()},
             target=request.target,

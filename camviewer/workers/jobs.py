@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from camviewer.cam.requests import Explanation, MapRequest
 from camviewer.models.records import ClassScore, Layer, LoadRequest, ModelSummary
+from camviewer.pipeline.devices import DeviceInfo
 from camviewer.project.records import ActivationMap
 from camviewer.regions.rules import RegionRule
 
@@ -115,13 +116,13 @@ class ComputeBatch:
         paths: image files.
         request: methods, classes, layers.
         rule: how regions are made of each map.
-        batch_size: images computed in one pass.
+        batch_size: images computed at once; what suits the device when None. It does not change results.
     """
 
     paths: tuple[Path, ...]
     request: MapRequest
     rule: RegionRule
-    batch_size: int = 1
+    batch_size: int | None = None
     token: int = field(default_factory=next_token)
 
 
@@ -137,21 +138,6 @@ Job = StartEngine | LoadModel | ComputeMaps | ComputeBatch | Export
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceInfo:
-    """A device that maps can be computed on.
-
-    Attributes:
-        name: as `LoadRequest.device` takes it: ``cpu``, ``cuda`` or ``mps``.
-        title: for the status bar, for example ``NVIDIA H200`` or ``CPU, 8 threads``.
-        memory: total bytes, 0 when unknown.
-    """
-
-    name: str
-    title: str
-    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ class Backend(Protocol):
         """Return the maps of one image."""
 
     def compute_group(self, job: ComputeBatch, first: int, watch: Watch) -> Sequence[ImageResult]:
-        """Return the results of the images from index `first` on, at least one, at most `job.batch_size`."""
+        """Return the results of the next images from index `first` on, at least one."""
 
     def export(self, job: Export, watch: Watch) -> ExportReport:
         """Write the export."""

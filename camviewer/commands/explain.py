@@ -1,0 +1,143 @@
+"""``camviewer-cli explain``: maps, boxes and masks of images, into an explain folder."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from camviewer.catalogue.refinements import BY_NAME as REFINEMENTS
+from camviewer.commands.arguments import (
+    Several,
+    add_map_options,
+    add_model_options,
+    fraction,
+    load_request,
+    map_request,
+    method_help,
+    whole,
+)
+from camviewer.commands.console import ProgressLine, count, say, warn
+from camviewer.pipeline.settings import SAVE, ExplainSettings
+from camviewer.regions.rules import RegionRule
+
+INTERRUPTED = 130
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "explain",
+        help="maps, boxes and masks of images",
+        description="Compute maps of images, find boxes and masks in them, and write explain.json beside them.\n"
+        "A file that cannot be read becomes a row with its error; the exit status is then 1.",
+        epilog=method_help(),
+    )
+    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image or folder (with all below it)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results")
+    add_model_options(parser)
+    parser.add_argument(
+        "--batch-size", type=whole, metavar="N", help="images computed at once; does not change results"
+    )
+    add_map_options(parser)
+    group = parser.add_argument_group("regions")
+    group.add_argument(
+        "--rule", choices=("fraction", "percentile", "otsu"), default="fraction", help="of the threshold"
+    )
+    group.add_argument(
+        "--threshold",
+        type=fraction,
+        default=0.2,
+        metavar="T",
+        help="share of the map's maximum, or of the pixels for percentile (default: 0.2)",
+    )
+    group.add_argument("--components", choices=("largest", "all"), default="largest", help="default: %(default)s")
+    group.add_argument("--normalise", choices=("positive", "minmax"), default="positive", help="default: %(default)s")
+    group.add_argument(
+        "--refine",
+        choices=("auto", *REFINEMENTS),
+        default="auto",
+        metavar="NAME",
+        help=f"how masks are drawn: auto (default) or {', '.join(REFINEMENTS)}; boxes always come from the map",
+    )
+    group.add_argument(
+        "--save", action=Several, const=SAVE, default=SAVE, metavar="WHAT", help=f"{','.join(SAVE)} (default: all)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Explain the inputs; return the exit status."""
+    from camviewer.pipeline.computation import Computation
+    from camviewer.pipeline.explain import Failure, explain_folder, find_images
+
+    settings = ExplainSettings(
+        inputs=tuple(given.inputs),
+        out=given.out,
+        load=load_request(given),
+        maps=map_request(given),
+        rule=RegionRule(
+            rule=given.rule,
+            threshold=given.threshold,
+            components=given.components,
+            normalise=given.normalise,
+            refine=resolve_refinement(given.refine),
+        ),
+        save=given.save,
+        batch_size=given.batch_size,
+    )
+    images = find_images(settings.inputs)
+    with interruptible() as interrupted, ProgressLine(len(images), "image") as line:
+        computation = Computation(settings.load, on_notice=line.warn)
+        for sentence in computation.summary.warnings:
+            line.warn(sentence)
+
+        def show(done: int, path: Path, failure: Failure | None) -> None:
+            if failure is not None:
+                line.warn(failure.message)
+            line.advance(done)
+
+        report = explain_folder(settings, images, computation, on_image=show, cancelled=interrupted)
+    done = count(report.images - report.failed, "image")
+    failed = f", {report.failed} cannot be explained" if report.failed else ""
+    if report.images < report.total:
+        kept = f" {report.file} holds them." if report.file else f" The earlier results in {settings.out} are kept."
+        warn(f"Stopped after {count(report.images, 'image')} of {report.total}.{kept if report.images else ''}")
+        return INTERRUPTED
+    say(f"{done} explained{failed}: {report.file}")
+    return 1 if report.failed else 0
+
+
+def resolve_refinement(name: str) -> str:
+    """Return the refinement that ``auto`` means, or the one that is named."""
+    if name != "auto":
+        return name
+    return "auto" if "auto" in REFINEMENTS else "none"
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Make the first Ctrl-C a request to stop after what is finished; a second one ends the program at once.
+
+    Yields a function that says whether it was pressed.
+    """
+    pressed = threading.Event()
+
+    def on_interrupt(_number: int, _frame: FrameType | None) -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed.is_set  # only the main thread meets signals
+        return
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
