@@ -43,10 +43,21 @@ MAY_IMPORT = {
         "evaluation",
         "pipeline",
     },
-    "commands": {"images", "regions", "project", "formats", "models", "cam", "training", "evaluation", "pipeline"},
-    "ui": {"images", "regions", "project", "formats", "workers"},
+    "commands": {
+        "images",
+        "regions",
+        "project",
+        "formats",
+        "models",
+        "cam",
+        "training",
+        "evaluation",
+        "pipeline",
+        "selfcheck",
+    },
+    "ui": {"images", "regions", "project", "formats", "workers", "selfcheck"},
 }
-COMMON = {"catalogue", "errors", "paths", "selfcheck", "__version__"}
+COMMON = {"catalogue", "errors", "paths", "__version__"}
 
 NO_TORCH = {"catalogue", "images", "regions", "project", "formats", "ui"}
 NO_QT = {
