@@ -80,6 +80,7 @@ class Header(QWidget):
         left.addWidget(mark)
         left.addWidget(self.menu)
         left.addStretch(1)
+        self._left_row = left
 
         self._name = ElidedLabel("", "subject")
         self._name.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
@@ -129,6 +130,11 @@ class Header(QWidget):
         row.addWidget(self._left)
         row.addWidget(self._middle, 1)
         row.addWidget(self._right)
+
+    def add_left(self, widget: QWidget) -> None:
+        """Put a control at the end of the left column."""
+        self._left_row.addWidget(widget)
+        self._left_row.addSpacing(8)
 
     def align(self, left: int, right: int) -> None:
         """Line the columns up with those below; the menus never get less than they need."""

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,11 @@ from PySide6.QtCore import QObject, QThreadPool, Signal, Slot
 
 from camviewer.errors import CamviewerError, Cancelled
 from camviewer.images.geometry import Size
+from camviewer.project.records import ActivationMap
+from camviewer.regions.rules import RegionRule
+
+if TYPE_CHECKING:
+    from camviewer.pipeline.explain import MapResult
 
 log = logging.getLogger(__name__)
 
@@ -193,3 +198,14 @@ def scan_images(paths: Iterable[Path], reporter: Reporter) -> int:
     if chunk:
         reporter.report(tuple(chunk))
     return total
+
+
+def find_map_regions(pixels: NDArray[np.uint8], found: ActivationMap, rule: RegionRule) -> MapResult:
+    """Return boxes and mask of one map, as the batch and the command line find them.
+
+    Raises:
+        UsageError: for a refinement or parameter that does not exist.
+    """
+    from camviewer.pipeline.explain import find_in_map
+
+    return find_in_map(pixels, found, rule)

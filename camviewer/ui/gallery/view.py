@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, QSize, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QResizeEvent, QWheelEvent
+from PySide6.QtGui import QKeyEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -84,6 +84,13 @@ class ThumbnailStrip(QListView):
         """Scroll until a row is visible; waits for the batched layout to get there."""
         self._goal = row
         self._reach_goal()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        # Letters belong to the window's actions, not to the list's search for names.
+        if event.text().strip() and not event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            event.ignore()
+            return
+        super().keyPressEvent(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         # One row scrolls sideways, whichever way the wheel turns.

@@ -1,0 +1,608 @@
+"""The engine's side of the session: which network, method, layer and class; what is computed, stored and shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+from camviewer.catalogue.methods import BY_NAME, METHODS
+from camviewer.errors import CamviewerError
+from camviewer.project.records import ActivationMap, Box, Mask, Run
+from camviewer.regions.rules import RegionRule
+from camviewer.ui.panels.method import MethodChoice
+from camviewer.ui.session import Session, ShownImage
+from camviewer.ui.status_bar import JobState
+from camviewer.workers.engine import Engine
+from camviewer.workers.jobs import (
+    ClassScore,
+    ComputeBatch,
+    ComputeMaps,
+    EngineStarted,
+    Explanation,
+    Export,
+    Exported,
+    ImageComputed,
+    Job,
+    JobCancelled,
+    JobFailed,
+    JobFinished,
+    LoadModel,
+    LoadRequest,
+    MapRequest,
+    MapsReady,
+    ModelLoaded,
+    ModelSummary,
+    Notice,
+    PartialMap,
+    Progress,
+    StartEngine,
+)
+from camviewer.workers.tasks import TaskDone, find_map_regions
+
+log = logging.getLogger(__name__)
+
+BROWSE_MS = 40
+"""Wait before computing, so that browsing with a held key does not start a pass at every image."""
+
+JOB_NAMES: dict[type, str] = {
+    StartEngine: "Starting the engine",
+    LoadModel: "Loading the model",
+    ComputeMaps: "Computing the map",
+    ComputeBatch: "Computing maps",
+    Export: "Exporting",
+}
+
+
+class Computing(QObject):
+    """Turns choices into jobs, and answers into stored results.
+
+    Signals:
+        model_changed: `ModelSummary`, or None.
+        model_busy: words while a network is loaded; empty afterwards.
+        scores_ready: sequence of `ClassScore` of the image on the canvas, best first; empty for none.
+        map_shown: (`ActivationMap` or None, class name, probability or None).
+        map_busy: words while the map on the canvas is computed; empty afterwards.
+        identity_checked: largest deviation of the head's identity, or None.
+        class_changed: model class index of the shown map, or None.
+        choice_changed: `MethodChoice`, when the program had to choose another method.
+        job_changed: `JobState`, or None.
+        device_changed: (words, whether it is starting).
+        exported: `ExportReport`.
+        said: (text, detail, tone) for the status bar.
+        idle: no job is open.
+    """
+
+    model_changed = Signal(object)
+    model_busy = Signal(str)
+    scores_ready = Signal(object)
+    map_shown = Signal(object, str, object)
+    map_busy = Signal(str)
+    identity_checked = Signal(object)
+    class_changed = Signal(object)
+    choice_changed = Signal(object)
+    job_changed = Signal(object)
+    device_changed = Signal(str, bool)
+    exported = Signal(object)
+    said = Signal(str, str, str)
+    idle = Signal()
+
+    def __init__(self, session: Session, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.engine = engine
+        self.summary: ModelSummary | None = None
+        self.choice = MethodChoice()
+        self.layers: tuple[str, ...] = ()
+        self.rule = RegionRule()
+        self.class_index: int | None = None
+        self.pinned: int | None = None
+        self._versions: dict[str, str] = {}
+        self._maps: dict[int, ActivationMap] = {}
+        self._scores: tuple[ClassScore, ...] = ()
+        self._image_of: dict[int, int] = {}
+        self._batch: tuple[int, list[int]] | None = None
+        self._batch_failed = 0
+        self._batch_done = 0
+        self._progress: dict[int, Progress] = {}
+        self._wait = QTimer(self)
+        self._wait.setSingleShot(True)
+        self._wait.setInterval(BROWSE_MS)
+        self._wait.timeout.connect(self.compute_current)
+        session.image_shown.connect(self._on_image)
+        session.maps_changed.connect(self._on_stored_maps)
+        session.project_opened.connect(self._on_project)
+        session.tasks.done.connect(self._on_task)
+        engine.engine_started.connect(self._on_started)
+        engine.model_loaded.connect(self._on_loaded)
+        engine.maps_ready.connect(self._on_maps)
+        engine.partial_ready.connect(self._on_partial)
+        engine.image_computed.connect(self._on_image_computed)
+        engine.exported.connect(self._on_exported)
+        engine.progress_changed.connect(self._on_progress)
+        engine.notice_given.connect(self._on_notice)
+        engine.finished.connect(self._on_finished)
+        engine.failed.connect(self._on_failed)
+        engine.cancelled.connect(self._on_cancelled)
+
+    # --- what the person asks for -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the engine; the window is usable meanwhile."""
+        self.device_changed.emit("Starting the engine", True)
+        self._submit(StartEngine())
+
+    def load_model(self, request: LoadRequest) -> None:
+        """Load a network; the present one stays until it is there."""
+        self.model_busy.emit("Loading the model")
+        self._submit(LoadModel(request))
+
+    def set_choice(self, choice: MethodChoice) -> None:
+        """Choose method and parameters, and compute the image on the canvas."""
+        self.choice = choice
+        self._maps.clear()
+        self._take_stored()
+        self._wait.start()
+
+    def set_layers(self, layers: Sequence[str]) -> None:
+        """Choose layers; none means the suggested one."""
+        self.layers = tuple(layers)
+        self._maps.clear()
+        self._take_stored()
+        self._wait.start()
+
+    def set_rule(self, rule: RegionRule) -> None:
+        """Choose the region rule; the regions of the image on the canvas follow."""
+        self.rule = rule
+        found = self._maps.get(self.class_index) if self.class_index is not None else None
+        current = self.session.current
+        if found is None or current is None or current.pixels is None or self.summary is None:
+            return
+        if current.record.status == "reviewed":
+            self.said.emit("Reviewed images keep their regions.", "Take the review back to change them", "info")
+            return
+        self._find_regions(current, found, None)
+
+    def choose_class(self, class_index: int) -> None:
+        """Show the map of a model class; it is computed where it is not there."""
+        self.class_index = class_index
+        self.class_changed.emit(class_index)
+        if class_index in self._maps:
+            self._show_map()
+        else:
+            self.map_shown.emit(None, "", None)
+            self._wait.start()
+
+    def choose_rank(self, rank: int) -> None:
+        """Show the map of the class of this rank, from 0."""
+        if rank < len(self._scores):
+            self.choose_class(self._scores[rank].index)
+
+    def pin_class(self, class_index: object) -> None:
+        """Show this class for every image; None goes back to the most likely one."""
+        self.pinned = class_index if isinstance(class_index, int) else None
+        if self.pinned is not None:
+            self.choose_class(self.pinned)
+
+    def next_method(self) -> None:
+        """Choose the method after the present one that the network allows."""
+        names = [spec.name for spec in METHODS if spec.name not in self.unavailable()]
+        if names:
+            place = names.index(self.choice.method) if self.choice.method in names else -1
+            choice = MethodChoice(names[(place + 1) % len(names)], {}, self.choice.offset)
+            self.choice_changed.emit(choice)
+            self.set_choice(choice)
+
+    def unavailable(self) -> dict[str, str]:
+        """Return the methods that the network does not allow, with the reason."""
+        summary = self.summary
+        if summary is None or not summary.head.reason:
+            return {}
+        return {spec.name: summary.head.reason for spec in METHODS if spec.needs == "head"}
+
+    @Slot()
+    def compute_current(self) -> None:
+        """Compute the maps of the image on the canvas, where they are not there."""
+        self._compute(force=False)
+
+    def recompute(self) -> None:
+        """Compute the maps of the image on the canvas anew."""
+        self._compute(force=True)
+
+    def _compute(self, *, force: bool) -> None:
+        current = self.session.current
+        if self.summary is None or current is None or current.pixels is None or current.record.id is None:
+            return
+        if not force and self._scores and self.class_index in self._maps:
+            return
+        job = ComputeMaps(current.path, self._request(batch=False))
+        self._image_of[job.token] = current.record.id
+        self.map_busy.emit("Computing")
+        self._submit(job)
+
+    def compute_all(self) -> None:
+        """Compute every image that is not decided: those without results, or all again when none is without."""
+        if self.summary is None or self.session.project is None or self._batch is not None:
+            return
+        open_ones = [r for r in self.session.records() if r.status in ("new", "computed", "edited", "failed")]
+        waiting = [r for r in open_ones if r.status in ("new", "failed") or not r.top] or open_ones
+        waiting = [r for r in waiting if r.size != (0, 0)]
+        if not waiting:
+            self.said.emit("Nothing to compute.", "Every image is reviewed or skipped", "info")
+            return
+        project = self.session.project
+        paths = tuple(project.file_of(record) for record in waiting)
+        job = ComputeBatch(paths, self._request(batch=True), self.rule)
+        self._batch = (job.token, [record.id or 0 for record in waiting])
+        self._batch_failed = self._batch_done = 0
+        self._submit(job)
+
+    def cancel(self) -> None:
+        """Cancel the job in the status bar."""
+        job = self._leading_job()
+        if job is not None:
+            self.engine.cancel(job.token)
+
+    def export(self, request: Any) -> None:
+        """Write an export in the background."""
+        self._submit(Export(request))
+
+    def _submit(self, job: Job) -> None:
+        try:
+            self.engine.submit(job)
+        except RuntimeError:
+            log.info("a job came after the engine was closed")
+            return
+        self._show_job()
+
+    def _request(self, *, batch: bool) -> MapRequest:
+        choice = self.choice
+        classes: str | tuple[int, ...] = "predicted"
+        cheap = BY_NAME[choice.method].needs == "head"
+        if self.class_index is not None and self._scores and self._scores[0].index != self.class_index and not batch:
+            classes = (self._scores[0].index, self.class_index)
+        elif cheap:
+            classes = "top5" if self.summary is None or len(self.summary.identity.classes) >= 5 else "all"
+        if batch:
+            classes = "predicted"
+        return MapRequest(
+            methods=(choice.method,),
+            classes=classes,
+            layers=self.layers,
+            parameters={choice.method: dict(choice.parameters)},
+            offset=choice.offset,
+            fuse="mean" if len(self.layers) > 1 else "none",
+        )
+
+    # --- the image on the canvas --------------------------------------------------------------------------------------
+
+    @Slot(object)
+    def _on_project(self, project: object) -> None:
+        self._maps.clear()
+        self._scores = ()
+        self.scores_ready.emit(())
+        if project is None:
+            if self._batch is not None:
+                self.engine.cancel(self._batch[0])
+            for job in self.engine.open_jobs():
+                if isinstance(job, ComputeMaps):
+                    self.engine.cancel(job.token)
+        elif self.summary is not None:
+            self.session.set_model_classes(self.summary.identity.classes)
+
+    @Slot(object)
+    def _on_image(self, shown: ShownImage | None) -> None:
+        if shown is None or shown.pixels is None:
+            self._maps.clear()
+            self._scores = ()
+            self.class_index = self.pinned
+            if shown is None or shown.error:
+                self.scores_ready.emit(())
+            self.map_shown.emit(None, "", None)
+
+    @Slot(object)
+    def _on_stored_maps(self, maps: list[ActivationMap]) -> None:
+        self._take_stored(maps)
+        if self.class_index is None or self.class_index not in self._maps:
+            self._wait.start()
+
+    def _take_stored(self, maps: list[ActivationMap] | None = None) -> None:
+        """Show what the project holds: reopening needs no model."""
+        current, project = self.session.current, self.session.project
+        if current is None or project is None or current.record.id is None or current.pixels is None:
+            return
+        if maps is None:
+            try:
+                maps = project.maps(current.record.id)
+            except CamviewerError:
+                maps = []
+        names = self._names()
+        record = current.record
+        self._scores = tuple(
+            ClassScore(index, names[index] if index < len(names) else f"class {index}", logit, probability)
+            for index, logit, probability in record.top
+        )
+        self.scores_ready.emit(self._scores)
+        if self.class_index is None and self._scores:
+            self.class_index = self._scores[0].index
+        wanted = self._layer_name()
+        for found in maps:
+            if self.summary is None or (found.method == self.choice.method and found.layer == wanted):
+                self._maps[found.class_index] = found
+        if self.class_index is not None:
+            self.class_changed.emit(self.class_index)
+        self._show_map()
+
+    def _names(self) -> tuple[str, ...]:
+        if self.summary is not None:
+            return self.summary.identity.classes
+        table = self.session.table
+        if not table.by_model:
+            return ()
+        found = dict(table.by_model)
+        return tuple(table[found[i]].name if i in found else f"class {i}" for i in range(max(found) + 1))
+
+    def _layer_name(self) -> str:
+        summary = self.summary
+        if summary is None:
+            return ""
+        if len(self.layers) == 1:
+            return self.layers[0]
+        if self.layers:
+            return "+".join(self.layers)
+        if BY_NAME[self.choice.method].needs == "head":
+            return summary.head.layer
+        return summary.suggested
+
+    def _show_map(self) -> None:
+        index = self.class_index
+        found = self._maps.get(index) if index is not None else None
+        score = next((score for score in self._scores if score.index == index), None)
+        name = score.name if score is not None else ""
+        self.map_shown.emit(found, name, score.probability if score is not None else None)
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+
+    @Slot(object)
+    def _on_started(self, started: EngineStarted) -> None:
+        self._versions = started.versions
+        title = started.devices[0].title if started.devices else "CPU"
+        self.device_changed.emit(title, False)
+
+    @Slot(object)
+    def _on_loaded(self, loaded: ModelLoaded) -> None:
+        summary = loaded.summary
+        self.summary = summary
+        self.layers = ()
+        self.pinned = None
+        self.class_index = None
+        self._maps.clear()
+        if self.choice.method in self.unavailable():
+            self.choice = MethodChoice("gradcam", {}, self.choice.offset)
+        self.session.set_model_classes(summary.identity.classes)
+        self.model_changed.emit(summary)
+        self.choice_changed.emit(self.choice)
+        self.device_changed.emit(summary.device_name, False)
+        count = len(summary.identity.classes)
+        if summary.warnings:
+            self.said.emit(summary.warnings[0], "", "warn")
+        else:
+            self.said.emit(f"{summary.identity.architecture} is loaded.", f"{count} classes", "ok")
+        if self.session.current is not None:
+            self.session.refresh_maps()
+
+    @Slot(object)
+    def _on_maps(self, ready: MapsReady) -> None:
+        image_id = self._image_of.get(ready.token)
+        current = self.session.current
+        if current is None or current.record.id != image_id or current.pixels is None:
+            return
+        explanation = ready.explanation
+        self._scores = explanation.scores
+        for found in explanation.maps:
+            self._maps[found.class_index] = found
+        if self.class_index is None and explanation.scores:
+            self.class_index = self.pinned if self.pinned is not None else explanation.scores[0].index
+        self.scores_ready.emit(explanation.scores)
+        self.class_changed.emit(self.class_index)
+        self.identity_checked.emit(explanation.identity_error)
+        self._show_map()
+        best = explanation.scores[0].index if explanation.scores else None
+        found_best = self._maps.get(best) if best is not None else None
+        if found_best is not None:
+            self._find_regions(current, found_best, explanation)
+        for notice in explanation.notices:
+            self.said.emit(notice, "", "warn")
+
+    def _find_regions(self, current: ShownImage, found: ActivationMap, explanation: Explanation | None) -> None:
+        pixels, rule = current.pixels, self.rule
+        if pixels is None:
+            return
+        subject = (current.record.id, found, explanation, rule)
+        self.session.tasks.submit("regions", subject, lambda _reporter: find_map_regions(pixels, found, rule))
+
+    @Slot(object)
+    def _on_task(self, answer: TaskDone) -> None:
+        if answer.key != "regions":
+            return
+        if answer.error:
+            self.said.emit(answer.error, "", "bad")
+            return
+        image_id, found, explanation, rule = answer.subject
+        record = self.session.record(image_id)
+        if record is None:
+            return
+        if explanation is not None:
+            top = [(score.index, score.logit, score.probability) for score in explanation.scores]
+            maps: Sequence[ActivationMap] = explanation.maps
+        else:
+            top, maps = list(record.top), ()
+        self._store(image_id, top, maps, [answer.result], rule, layer=found.layer)
+
+    @Slot(object)
+    def _on_partial(self, partial: PartialMap) -> None:
+        current = self.session.current
+        if current is None or self._image_of.get(partial.token) != current.record.id:
+            return
+        if self.class_index in (None, partial.map.class_index):
+            self.map_shown.emit(partial.map, "", None)
+        words = ", ".join(partial.map.flags)
+        self.map_busy.emit(f"{words[:1].upper()}{words[1:]}" if words else "Partial map")
+
+    @Slot(object)
+    def _on_image_computed(self, computed: ImageComputed) -> None:
+        if self._batch is None or computed.token != self._batch[0] or self.session.project is None:
+            return
+        image_id = self._batch[1][computed.index]
+        self._batch_done += 1
+        result = computed.result
+        if result.error is not None or result.explanation is None:
+            self._batch_failed += 1
+            self.session.store_failure(image_id, result.error.message if result.error else "No result.")
+            return
+        scores = result.explanation.scores
+        top = [(score.index, score.logit, score.probability) for score in scores]
+        layer = result.explanation.maps[0].layer if result.explanation.maps else ""
+        self._store(image_id, top, result.explanation.maps, list(result.maps), self.rule, layer=layer)
+        current = self.session.current
+        if current is not None and current.record.id == image_id:
+            self.session.refresh_maps()
+
+    def _store(
+        self,
+        image_id: int,
+        top: list[tuple[int, float, float]],
+        maps: Sequence[ActivationMap],
+        results: list[Any],
+        rule: RegionRule,
+        *,
+        layer: str,
+    ) -> None:
+        project, summary = self.session.project, self.summary
+        if project is None or summary is None:
+            return
+        probability = {index: share for index, _logit, share in top}
+        boxes, masks = [], []
+        for result in results:
+            index = result.map.class_index
+            class_id = self.session.class_id_of(index)
+            boxes += [
+                Box(found.x0, found.y0, found.x1, found.y1, class_id, "auto", found.score, probability.get(index))
+                for found in result.boxes
+            ]
+            masks.append(Mask(result.mask, class_id, "auto", result.refine, result.reason))
+        try:
+            run_id = project.add_run(self._run(summary, rule, layer))
+            project.store_result(image_id, run_id=run_id, top=top, maps=maps, boxes=boxes, masks=masks)
+        except CamviewerError as error:
+            self.said.emit(error.message, "The result is not kept", "bad")
+            return
+        self.session.reload(image_id)
+
+    def _run(self, summary: ModelSummary, rule: RegionRule, layer: str) -> Run:
+        request = self._request(batch=True)
+        identity = summary.identity
+        return Run(
+            architecture=identity.architecture,
+            weights=identity.weights,
+            weights_sha256=identity.weights_sha256,
+            classes=identity.classes,
+            preprocessing=dataclasses.asdict(summary.preprocessing),
+            layers=request.layers or (layer,),
+            methods=request.methods,
+            method_parameters=request.checked(),
+            target=request.target,
+            rule=rule,
+            offset=request.offset,
+            tta=request.tta,
+            fuse=request.fuse,
+            seed=request.seed,
+            device=summary.device,
+            precision="exact",
+            versions=self._versions,
+        )
+
+    @Slot(object)
+    def _on_exported(self, exported: Exported) -> None:
+        self.exported.emit(exported.report)
+
+    @Slot(object)
+    def _on_notice(self, notice: Notice) -> None:
+        self.said.emit(notice.message, "", "warn")
+
+    # --- ends ---------------------------------------------------------------------------------------------------------
+
+    @Slot(object)
+    def _on_finished(self, end: JobFinished) -> None:
+        if isinstance(end.job, ComputeBatch):
+            failed = self._batch_failed
+            text = f"{self._batch_done - failed:,} images computed."
+            detail = f"{failed} failed; the filter Failed shows them" if failed else ""
+            self.said.emit(text, detail, "warn" if failed else "ok")
+        self._close_job(end)
+
+    @Slot(object)
+    def _on_failed(self, end: JobFailed) -> None:
+        log.warning("job failed: %s\n%s", end.message, end.details)
+        if isinstance(end.job, StartEngine):
+            self.device_changed.emit("The engine does not start", False)
+        self.said.emit(end.message, "", "bad")
+        if isinstance(end.job, ComputeMaps):
+            image_id = self._image_of.get(end.token)
+            if image_id is not None and end.kind == "image":
+                self.session.store_failure(image_id, end.message)
+        self._close_job(end)
+
+    @Slot(object)
+    def _on_cancelled(self, end: JobCancelled) -> None:
+        if isinstance(end.job, ComputeBatch):
+            self.said.emit(f"Cancelled after {self._batch_done:,} images.", "Their results stay", "info")
+        self._close_job(end)
+
+    def _close_job(self, end: JobFinished | JobFailed | JobCancelled) -> None:
+        self._progress.pop(end.token, None)
+        self._image_of.pop(end.token, None)
+        if isinstance(end.job, LoadModel):
+            self.model_busy.emit("")
+        elif isinstance(end.job, ComputeBatch):
+            self._batch = None
+        elif isinstance(end.job, ComputeMaps) and not any(isinstance(j, ComputeMaps) for j in self.engine.open_jobs()):
+            self.map_busy.emit("")
+        self._show_job()
+        if not self.engine.open_jobs():
+            self.idle.emit()
+
+    @Slot(object)
+    def _on_progress(self, progress: Progress) -> None:
+        self._progress[progress.token] = progress
+        self._show_job()
+
+    def _leading_job(self) -> Job | None:
+        """Return the job that the status bar shows: the longest kind first; a single map only when it takes long."""
+        jobs = self.engine.open_jobs()
+        for kind in (Export, ComputeBatch, LoadModel, ComputeMaps):
+            for job in jobs:
+                if isinstance(job, kind) and (kind is not ComputeMaps or job.token in self._progress):
+                    return job
+        return None
+
+    def _show_job(self) -> None:
+        job = self._leading_job()
+        if job is None:
+            self.job_changed.emit(None)
+            return
+        progress = self._progress.get(job.token)
+        state = JobState(JOB_NAMES[type(job)])
+        if progress is not None:
+            state = replace(state, done=progress.done, total=progress.total, seconds_left=progress.seconds_left)
+        self.job_changed.emit(state)
+
+
+def model_request(path: Path) -> LoadRequest:
+    """Return the request for a checkpoint file that was dropped or named."""
+    return LoadRequest(weights=path)

@@ -1,0 +1,1 @@
+"""The dialogs: opening a model, exporting, keys, about."""
