@@ -34,6 +34,33 @@ REFINEMENTS: tuple[RefinementSpec, ...] = (
         "The mask is what the threshold keeps of the map; its edge follows the map's cells, not the picture.",
         paper="Zhou et al. 2016, arXiv 1512.04150",
     ),
+    RefinementSpec(
+        "colour",
+        "Map chooses, colour draws",
+        "The dark area that holds most of the map, cut out along its colours; hair and dark corners are left out.",
+        (
+            Parameter(
+                "rounds",
+                "GrabCut rounds",
+                "int",
+                2,
+                minimum=0,
+                maximum=10,
+                help="How often the border moves to where the colours part; 0 keeps the border of the blue channel.",
+            ),
+            Parameter(
+                "grow",
+                "Grow",
+                "float",
+                1.0,
+                minimum=0.0,
+                maximum=10.0,
+                help="How far the mask is widened, since experts draw outside the colour's edge.",
+                unit="% of the longer side",
+            ),
+        ),
+        "Otsu 1979; Rother et al. 2004, doi 10.1145/1015706.1015720",
+    ),
 )
 
 BY_NAME = {spec.name: spec for spec in REFINEMENTS}

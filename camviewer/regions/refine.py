@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from camviewer.catalogue.parameters import Value, complete
 from camviewer.catalogue.refinements import refinement
 from camviewer.images.geometry import FloatMap
+from camviewer.regions.colour import draw_by_colour
 from camviewer.regions.find import BoolMask, Regions, find_regions
 from camviewer.regions.rules import RegionRule
 
@@ -45,7 +46,7 @@ def _threshold(pixels: Pixels, values: FloatMap, regions: Regions, parameters: M
     return regions.mask
 
 
-REFINEMENTS: dict[str, Draw] = {"none": _threshold}
+REFINEMENTS: dict[str, Draw] = {"none": _threshold, "colour": draw_by_colour}
 """One function for each row of the catalogue."""
 
 
