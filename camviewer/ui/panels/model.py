@@ -57,7 +57,7 @@ _HEADS = {
 }
 _FIT_ICON = {"suggested": ("star", "accent-text"), "usable": ("check", "text-2"), "unusable": ("ban", "text-3")}
 _FIT_WORDS = {"suggested": "is suggested", "usable": "can be used", "unusable": "cannot be used"}
-_WIDTHS = {TICK: 30, NAME: 96, TYPE: 94, OUTPUT: 84, STRIDE: 42, FIELD: 38, PARAMS: 50, MS: 38, FIT: 36}
+_WIDTHS = {TICK: 30, NAME: 96, TYPE: 92, OUTPUT: 88, STRIDE: 42, FIELD: 38, PARAMS: 50, MS: 38, FIT: 36}
 
 
 class _Delegate(QStyledItemDelegate):
@@ -100,9 +100,9 @@ class _Delegate(QStyledItemDelegate):
         painter.setPen(colors.color("text-3" if not usable else "text" if column == NAME else "text-2"))
         flags = index.data(Qt.ItemDataRole.TextAlignmentRole) or Qt.AlignmentFlag.AlignLeft
         text = painter.fontMetrics().elidedText(
-            str(index.data() or ""), Qt.TextElideMode.ElideRight, int(rect.width() - 4)
+            str(index.data() or ""), Qt.TextElideMode.ElideRight, int(rect.width() - 7)
         )
-        painter.drawText(rect.adjusted(2, 0, -2, 0), flags | Qt.AlignmentFlag.AlignVCenter, text)
+        painter.drawText(rect.adjusted(4, 0, -4, 0), flags | Qt.AlignmentFlag.AlignVCenter, text)
 
 
 def _paint_tick(painter: QPainter, centre: QPointF, on: bool, density: float) -> None:

@@ -1,0 +1,136 @@
+"""The regions on the canvas: what is shown, how it is painted, what lies under the pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QTransform
+
+from camviewer.images.geometry import Size
+from camviewer.project.records import Box, Mask
+from camviewer.ui.canvas import annotate
+from camviewer.ui.canvas.geometry import Grip, Rect, grip_at, near_edge, rect_of
+from camviewer.ui.canvas.outline import outlines, path_of
+from camviewer.ui.canvas.records import Region
+
+GRIP = 14.0 / 2
+"""Reach of a handle around its middle, in screen pixels."""
+
+
+class RegionLayer:
+    """Boxes and masks with one selection. Coordinates come in as image pixels with the transform to the screen.
+
+    Attributes:
+        selected: key of the selected region, or None.
+        visible: whether any region is shown.
+        fill: opacity of the masks' filling, 0..1.
+        moving: key and edges of the box that is being dragged.
+    """
+
+    def __init__(self) -> None:
+        self.selected: Hashable | None = None
+        self.visible = True
+        self.fill = 0.0
+        self.moving: tuple[Hashable, Rect] | None = None
+        self._regions: tuple[Region, ...] = ()
+        self._paths: dict[Hashable, QPainterPath] = {}
+
+    def set_regions(self, regions: Sequence[Region], selected: Hashable | None) -> None:
+        """Show `regions`. Outlines of masks that did not change are kept."""
+        before = {region.key: region.shape for region in self._regions}
+        kept = {}
+        for region in regions:
+            if isinstance(region.shape, Mask):
+                path = self._paths.get(region.key) if before.get(region.key) is region.shape else None
+                kept[region.key] = path if path is not None else path_of(outlines(region.shape.pixels))
+        self._regions, self._paths, self.selected = tuple(regions), kept, selected
+
+    def replace(self, region: Region) -> None:
+        """Show `region` in the place of the one with the same key."""
+        self._regions = tuple(region if r.key == region.key else r for r in self._regions)
+
+    def region(self, key: Hashable | None) -> Region | None:
+        """Return the region of a key."""
+        return next((region for region in self._regions if region.key == key), None) if key is not None else None
+
+    def selected_box(self) -> Region | None:
+        """Return the selected region if it is a box."""
+        region = self.region(self.selected)
+        return region if region is not None and isinstance(region.shape, Box) else None
+
+    def rect(self, region: Region) -> Rect:
+        """Return the edges of a box region, as they are while it is dragged."""
+        if self.moving is not None and self.moving[0] == region.key:
+            return self.moving[1]
+        assert isinstance(region.shape, Box)
+        return rect_of(region.shape)
+
+    def grip(self, position: QPointF, to_screen: QTransform) -> Grip | None:
+        """Return what of the selected box lies under a point of the screen."""
+        region = self.selected_box()
+        if region is None or not region.visible or not self.visible:
+            return None
+        return grip_at(on_screen(self.rect(region), to_screen), position.x(), position.y(), reach=GRIP)
+
+    def hit(
+        self, position: QPointF, to_screen: QTransform, size: Size, *, skip: Hashable | None = None
+    ) -> Hashable | None:
+        """Return the key of the region under a point of the screen: lines first, then insides, the smallest wins."""
+        at = to_screen.inverted()[0].map(position)
+        insides: list[tuple[float, Hashable]] = []
+        for region in reversed(self._regions):
+            if not self.visible or not region.visible or (skip is not None and region.key == skip):
+                continue
+            if isinstance(region.shape, Mask):
+                height, width = region.shape.pixels.shape
+                if 0 <= at.x() < width and 0 <= at.y() < height and region.shape.pixels[int(at.y()), int(at.x())]:
+                    insides.append((region.share(size), region.key))
+                continue
+            rect = on_screen(rect_of(region.shape), to_screen)
+            if near_edge(rect, position.x(), position.y(), reach=GRIP / 2 + 1):
+                return region.key
+            if rect.x0 <= position.x() <= rect.x1 and rect.y0 <= position.y() <= rect.y1:
+                insides.append((region.share(size), region.key))
+        return min(insides, key=lambda pair: pair[0])[1] if insides else None
+
+    def paint(self, painter: QPainter, to_screen: QTransform, room: QRectF) -> None:
+        """Paint all shown regions in screen pixels, the selected one on top, its name tag inside `room`."""
+        if not self.visible:
+            return
+        shown = [region for region in self._regions if region.visible]
+        for region in sorted(shown, key=lambda r: r.key == self.selected):
+            chosen = region.key == self.selected
+            colour = region.colour or annotate.PLAIN
+            if isinstance(region.shape, Mask):
+                anchor = self._paint_mask(painter, to_screen, region, colour)
+            else:
+                rect = on_screen(self.rect(region), to_screen)
+                annotate.paint_box(painter, rect, colour, touched=region.touched)
+                if chosen:
+                    annotate.paint_handles(painter, rect)
+                anchor = QPointF(rect.x0, rect.y0)
+            if chosen and anchor is not None:
+                annotate.paint_tag(painter, anchor, region.name, colour, room)
+
+    def _paint_mask(self, painter: QPainter, to_screen: QTransform, region: Region, colour: str) -> QPointF | None:
+        path = self._paths.get(region.key)
+        if path is None or path.isEmpty():
+            return None
+        painter.save()
+        painter.setTransform(to_screen, True)
+        if self.fill > 0:
+            tint = QColor(colour)
+            tint.setAlphaF(self.fill)
+            painter.fillPath(path, tint)
+        pen = annotate.stroke(colour, annotate.MASK_WIDTH, touched=region.touched)
+        annotate.paint_path(painter, path, pen, annotate.MASK_WIDTH)
+        painter.restore()
+        place = to_screen.mapRect(path.boundingRect())
+        return QPointF(place.left(), place.top())
+
+
+def on_screen(rect: Rect, to_screen: QTransform) -> Rect:
+    """Return edges in image pixels as edges on the screen."""
+    start, end = to_screen.map(QPointF(rect.x0, rect.y0)), to_screen.map(QPointF(rect.x1, rect.y1))
+    return Rect(start.x(), start.y(), end.x(), end.y())
