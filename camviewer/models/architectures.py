@@ -216,6 +216,11 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], *, file: str, 
     Raises:
         CheckpointError: names what is missing, unexpected or of another shape.
     """
+    network.load_state_dict(compare(network, state, file=file, title=title), strict=False)
+
+
+def compare(network: nn.Module, state: Mapping[str, Tensor], *, file: str, title: str) -> dict[str, Tensor]:
+    """Return what of `state` belongs to `network`, under its names; arguments and errors as of `load_weights`."""
     wanted = network.state_dict()
     given = {current_name(name) if name not in wanted else name: tensor for name, tensor in state.items()}
     given = {name: t for name, t in given.items() if name in wanted or not _ignorable(name)}
@@ -241,7 +246,7 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], *, file: str, 
     for name, tensor in given.items():
         if tensor.is_complex():
             raise CheckpointError(f"{file} does not fit {title}. {name} holds complex numbers.")
-    network.load_state_dict(given, strict=False)
+    return given
 
 
 def expected_size(spec: ArchitectureSpec, plan: Plan) -> Size:

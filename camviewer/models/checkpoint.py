@@ -113,6 +113,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     for name, tensor in state.items():
         if tensor.device.type != "cpu" or tensor.layout != torch.strided or tensor.is_quantized:
             raise CheckpointError(f"{path.name} holds the tensor {name} in a form that is not plain numbers.")
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise CheckpointError(f"{path.name} is damaged: the tensor {name} is larger than what is stored for it.")
     return Checkpoint(path, sha256, strip_names(state), parse_info(said))
 
 

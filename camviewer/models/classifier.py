@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,11 +16,11 @@ from camviewer.errors import LayerError, ModelError
 from camviewer.images.geometry import CellPositions, InputPlan, Size
 from camviewer.models import preprocessing as prepare_module
 from camviewer.models.heads import Head, recognise_head
-from camviewer.models.layers import layer_tree, suggest
-from camviewer.models.layout import Layout, layout_of
+from camviewer.models.layers import judge, layer_tree, measure_seconds, suggest
+from camviewer.models.layout import Layout
 from camviewer.models.outputs import pick_logits
 from camviewer.models.positions import positions_of
-from camviewer.models.records import Layer, ModelIdentity, ModelSummary, Preprocessing
+from camviewer.models.records import ModelIdentity, ModelSummary, Preprocessing
 from camviewer.models.trace import Trace, trace
 
 _KEPT_TRACES = 8
@@ -89,7 +90,7 @@ class Classifier:
         elif len(identity.classes) != outputs:
             raise ModelError(f"The network has {outputs} outputs, but {len(identity.classes)} classes are named.")
         self.head: Head = recognise_head(self.network, traced, channels=preprocessing.channels)
-        self._layers: tuple[Layer, ...] | None = None
+        self._seconds: dict[str, float] = {}
 
     def prepare(self, pixels: NDArray[np.uint8]) -> tuple[Tensor, InputPlan]:
         """Return the input ``[1, C, h, w]`` (float32, CPU) of upright RGB `pixels`, and how it was made."""
@@ -153,28 +154,33 @@ class Classifier:
             if name.partition("#")[0] in dict(self.network.named_modules()):
                 raise LayerError(f"{name} cannot be used. It does not run in a forward pass.")
             raise LayerError(f"There is no layer {name!r}. camviewer-cli layers lists them.")
-        layer = next(row for row in layer_tree(self.network, traced, suggested="") if row.name == name)
-        if layer.fit == "unusable" or call.node is None:
-            raise LayerError(f"{name} cannot be used. {layer.reason}")
-        layout = layout_of(call.node)
-        assert layout is not None
-        return Tap(name, call.path, call.index, layout, layer.output_shape[0], positions_of(call.node))
+        fit, reason, layout = judge(call.node)
+        if fit == "unusable" or call.node is None or layout is None:
+            raise LayerError(f"{name} cannot be used. {reason}")
+        channels = call.node.shape[-1 if layout.kind in ("nhwc", "tokens") else 1]
+        return Tap(name, call.path, call.index, layout, channels, positions_of(call.node))
 
-    @property
+    @cached_property
     def suggested(self) -> str:
         """Name of the layer that maps are made of by default; empty if no layer has a map."""
         return suggest(self.network, self.traced(), self.head)
 
-    def summary(self) -> ModelSummary:
-        """Return everything a panel shows, without the network."""
+    def summary(self, *, measure: bool = False) -> ModelSummary:
+        """Return everything a panel shows, without the network.
+
+        Args:
+            measure: whether to take the layers' times by one more pass; once taken they stay.
+        """
+        if measure and not self._seconds:
+            width, height = self.preprocessing.input_size
+            image = torch.zeros(1, self.preprocessing.channels, height, width, device=self.device)
+            self._seconds = measure_seconds(self.network, image)
         suggested = self.suggested
-        if self._layers is None:
-            self._layers = layer_tree(self.network, self.traced(), suggested=suggested)
         return ModelSummary(
             identity=self.identity,
             preprocessing=self.preprocessing,
             head=self.head.summary(),
-            layers=self._layers,
+            layers=layer_tree(self.network, self.traced(), suggested=suggested, seconds=self._seconds),
             suggested=suggested,
             parameters=sum(p.numel() for p in self.network.parameters()),
             device=str(self.device),

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from camviewer.models.layout import Layout, layout_of, to_grid
+from camviewer.models.layout import layout_of, to_grid
 from camviewer.models.outputs import pick_logits
 from camviewer.models.records import HeadKind, HeadSummary
-from camviewer.models.trace import Call, Node, Trace
+from camviewer.models.trace import Call, Node, Trace, shape_copy
 
 TOLERANCE = 1e-3  # of the logits' deviation; float32 sums of thousands of products stay below 1e-4
 
@@ -84,7 +84,11 @@ def recognise_head(network: nn.Module, traced: Trace, *, channels: int = 3) -> H
     if traced.logits is None:
         return Head("none", reason="The network gives no class scores.")
     if not traced.poolings:
-        return Head("none", reason="No layer is pooled over the whole image before the class scores.")
+        return Head(
+            "none",
+            reason="No map is pooled to one value a channel before the class scores, "
+            "so no weight connects a channel with a class.",
+        )
     pooling = traced.poolings[-1]
     found = _linear_head(network, traced, pooling.source, pooling.kind) or _conv_head(network, traced, pooling.source)
     if found is None:
@@ -188,19 +192,31 @@ def _with_relu(head: Head) -> Head:
 def _probe(network: nn.Module, call: Call, traced: Trace, channels: int) -> tuple[Tensor, Tensor]:
     """Return random features put in place of a layer's output, and the logits that follow, both float32."""
     parameter = next(network.parameters())
-    generator = torch.Generator().manual_seed(0)
     width, height = traced.input_size
-    image = torch.randn(1, channels, height, width, generator=generator).to(parameter)
-    put: list[Tensor] = []
+    shape = (1, channels, height, width)
+    # What runs before the layer cannot matter, so it runs without arithmetic.
+    above = {"", *(call.path[:i] for i, letter in enumerate(call.path) if letter == ".")}
+    first = {c.path for c in traced.calls if c.order <= call.order}
+    behind = frozenset({c.path for c in traced.calls} - first - above)
+    try:
+        return _logits(shape_copy(network, keep=behind), call, torch.empty(shape, device="meta"), parameter)
+    except Exception:  # the end uses more than this layer, or the network cannot run without arithmetic
+        return _logits(network, call, torch.zeros(shape, device=parameter.device), parameter)
 
-    with torch.inference_mode(), _replaced(network, call, put, generator):
+
+def _logits(network: nn.Module, call: Call, image: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    put: list[Tensor] = []
+    with torch.inference_mode(), _replaced(network, call, put, like):
         logits = pick_logits(network(image))
-    assert logits is not None
+    if logits is None or logits.device.type == "meta":
+        raise ValueError("the layer does not lead to the class scores")
     return put[0].float(), logits.float()
 
 
 @contextmanager
-def _replaced(network: nn.Module, call: Call, put: list[Tensor], generator: torch.Generator) -> Iterator[None]:
+def _replaced(network: nn.Module, call: Call, put: list[Tensor], like: Tensor) -> Iterator[None]:
+    """Put random features, kept in `put`, in place of what a call gives."""
+    generator = torch.Generator().manual_seed(0)
     seen = 0
 
     def hook(_module: nn.Module, _args: Any, output: Tensor) -> Tensor | None:
@@ -208,7 +224,7 @@ def _replaced(network: nn.Module, call: Call, put: list[Tensor], generator: torc
         seen += 1
         if seen != call.index + 1:
             return None
-        drawn = torch.randn(output.shape, generator=generator).to(output)
+        drawn = torch.randn(output.shape, generator=generator).to(like)
         put.append(drawn.clone())
         return drawn
 
@@ -217,6 +233,3 @@ def _replaced(network: nn.Module, call: Call, put: list[Tensor], generator: torc
         yield
     finally:
         handle.remove()
-
-
-__all__ = ["Head", "Layout", "entering", "layer_of", "recognise_head"]

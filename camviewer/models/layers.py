@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from torch import nn
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from camviewer.models.heads import Head, entering
 from camviewer.models.layout import Layout, layout_of
@@ -11,8 +16,16 @@ from camviewer.models.records import Fit, Layer
 from camviewer.models.trace import Call, Node, Trace
 
 
-def layer_tree(network: nn.Module, traced: Trace, *, suggested: str) -> tuple[Layer, ...]:
-    """Return every module call in depth-first order; a module that never ran appears once with ``calls`` 0."""
+def layer_tree(
+    network: nn.Module, traced: Trace, *, suggested: str, seconds: Mapping[str, float] | None = None
+) -> tuple[Layer, ...]:
+    """Return every module call in depth-first order; a module that never ran appears once with ``calls`` 0.
+
+    Args:
+        suggested: name of the layer to mark.
+        seconds: times by name, as `measure_seconds` gives them.
+    """
+    times = seconds or {}
     rows = []
     by_path: dict[str, list[Call]] = {}
     for call in traced.calls:
@@ -29,7 +42,7 @@ def layer_tree(network: nn.Module, traced: Trace, *, suggested: str) -> tuple[La
         for call in calls:
             fit, reason, layout = judge(call.node)
             if call.name == suggested:
-                fit, reason = "suggested", "The last spatial layer before the class scores."
+                fit, reason = "suggested", _why(traced, call)
             node = call.node
             rows.append(
                 Layer(
@@ -41,12 +54,63 @@ def layer_tree(network: nn.Module, traced: Trace, *, suggested: str) -> tuple[La
                     positions=positions_of(node) if node is not None else None,
                     receptive_field=receptive_field(node) if node is not None and layout is not None else None,
                     parameters=parameters,
-                    seconds=call.seconds if traced.measured else None,
+                    seconds=times.get(call.name),
                     fit=fit,
                     reason=reason,
                 )
             )
     return tuple(rows)
+
+
+def measure_seconds(network: nn.Module, image: Tensor) -> dict[str, float]:
+    """Return the seconds of each module call in a pass of `image` ``[1, C, h, w]``, after one pass to warm up."""
+
+    def now() -> float:
+        if image.device.type == "cuda":
+            torch.cuda.synchronize(image.device)
+        elif image.device.type == "mps":
+            torch.mps.synchronize()
+        return time.perf_counter()
+
+    counts: dict[str, int] = {}
+    started: dict[str, list[float]] = {}
+    result: dict[str, float] = {}
+
+    def before(path: str) -> Callable[..., None]:
+        return lambda *_: started.setdefault(path, []).append(now())
+
+    def after(path: str) -> Callable[..., None]:
+        def record(*_: Any) -> None:
+            counts[path] = counts.get(path, 0) + 1
+            name = path if counts[path] == 1 else f"{path}#{counts[path]}"
+            result[name] = now() - started[path].pop()
+
+        return record
+
+    handles = []
+    with torch.inference_mode():
+        network(image)
+        try:
+            for path, module in network.named_modules():
+                if path:
+                    handles.append(module.register_forward_pre_hook(before(path)))
+                    handles.append(module.register_forward_hook(after(path)))
+            network(image)
+        finally:
+            for handle in handles:
+                handle.remove()
+    return result
+
+
+def _why(traced: Trace, call: Call) -> str:
+    """Return why a layer is suggested."""
+    for pooling in reversed(traced.poolings):
+        entry = entering(traced, pooling.source)
+        if entry is not None and entry[0] is call:
+            return "Last spatial layer, feeds the pooling directly."
+    if call.node is not None and (layout := layout_of(call.node)) is not None and layout.kind == "tokens":
+        return "Last place whose patch tokens still reach the class scores."
+    return "Last spatial layer before the class scores."
 
 
 def judge(node: Node | None) -> tuple[Fit, str, Layout | None]:

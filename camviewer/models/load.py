@@ -151,6 +151,10 @@ def _from_file(checkpoint: Checkpoint, request: LoadRequest) -> _Loaded:
     plan = _plan(spec, checkpoint, info)
     if official is not None:
         plan = replace(plan, transform_input=True)
+    if spec.own:  # its options come from the file, so sizes are compared before memory is taken
+        with torch.device("meta"):
+            outline = architectures.build(spec.name, plan)
+        architectures.compare(outline, checkpoint.state, file=name, title=spec.title)
     network = architectures.build(spec.name, plan)
     architectures.load_weights(network, checkpoint.state, file=name, title=spec.title)
     loaded = _Loaded(
@@ -185,7 +189,9 @@ def _plan(spec: ArchitectureSpec, checkpoint: Checkpoint, info: ModelInfo) -> ar
     )
     if last is None:
         raise CheckpointError(f"{checkpoint.path.name} holds no class layer, so it is no trained classifier.")
-    first = next((shape for shape in shapes.values() if len(shape) == 4), (0, 3))
+    # By name: safetensors holds its tensors in alphabetical order.
+    stem = (shape for name, shape in shapes.items() if name.startswith("stem.") and len(shape) == 4)
+    first = next(stem, (0, info.channels or 3))
     options = {key: value for key, value in info.options.items() if key not in ("num_classes", "head", "in_channels")}
     return architectures.Plan(last[0], first[1], info.head, options=tuple(options.items()))
 
@@ -269,9 +275,11 @@ def _finish(loaded: _Loaded, request: LoadRequest, device: torch.device) -> Clas
     identity = ModelIdentity(
         loaded.architecture, loaded.weights, loaded.sha256, (), loaded.info.activation or "softmax"
     )
-    classifier = Classifier(
-        loaded.network, identity=identity, preprocessing=_preprocessing(loaded, request), device=device
-    )
+    preprocessing = _preprocessing(loaded, request)
+    spec = BY_NAME.get(loaded.architecture)
+    if spec is not None and spec.fixed_size and preprocessing.input_size != loaded.size:
+        raise ModelError(f"{spec.title} takes inputs of {loaded.size[0]} x {loaded.size[1]} pixels only.")
+    classifier = Classifier(loaded.network, identity=identity, preprocessing=preprocessing, device=device)
     outputs = len(classifier.identity.classes)
     classes, warnings = class_names(
         outputs, labels=request.labels, file=loaded.file, inside=loaded.info.classes, published=loaded.categories

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -77,7 +76,6 @@ class Call:
         index: 0 for the first call.
         order: position among all calls as they finished.
         node: its output, or None if that is no tensor.
-        seconds: duration.
     """
 
     name: str
@@ -85,7 +83,6 @@ class Call:
     index: int
     order: int
     node: Node | None
-    seconds: float
 
 
 @dataclass(slots=True, eq=False)
@@ -105,10 +102,6 @@ class Trace:
     calls: tuple[Call, ...]
     poolings: tuple[Pooling, ...]
     logits: Node | None
-    measured: bool
-
-    def of_module(self, path: str) -> list[Call]:
-        return [call for call in self.calls if call.path == path]
 
 
 def trace(network: nn.Module, *, input_size: Size, channels: int = 3) -> Trace:
@@ -121,7 +114,7 @@ def trace(network: nn.Module, *, input_size: Size, channels: int = 3) -> Trace:
     """
     width, height = input_size
     try:
-        return observe(_meta_copy(network), torch.empty(1, channels, height, width, device="meta"))
+        return observe(shape_copy(network), torch.empty(1, channels, height, width, device="meta"))
     except Exception:  # data-dependent control flow, tensors that are no parameters, custom operations
         device = next((p.device for p in network.parameters()), torch.device("cpu"))
         generator = torch.Generator().manual_seed(0)
@@ -133,21 +126,28 @@ def observe(network: nn.Module, image: Tensor) -> Trace:
     """Return what `network` does with `image` ``[1, C, h, w]``; the network must be in evaluation mode."""
     recorder = _Recorder(image)
     with torch.inference_mode(), recorder.hooked(network), recorder:
-        output = network(image)
-    logits = pick_logits(output)
+        logits = pick_logits(network(image))
     height, width = image.shape[-2:]
     return Trace(
         (width, height),
         tuple(recorder.calls),
         tuple(recorder.poolings),
         recorder.node(logits) if logits is not None else None,
-        image.device.type != "meta",
     )
 
 
-def _meta_copy(network: nn.Module) -> nn.Module:
-    """Return a copy whose tensors have shapes but no memory."""
+def shape_copy(network: nn.Module, *, keep: frozenset[str] = frozenset()) -> nn.Module:
+    """Return a copy in evaluation mode whose tensors have shapes but no memory.
+
+    Args:
+        keep: paths of modules that share their own tensors with `network` instead, children excluded.
+    """
     memo: dict[int, Any] = {}
+    for path in keep:
+        module = network.get_submodule(path)
+        for tensor in [*module._parameters.values(), *module._buffers.values(), *vars(module).values()]:
+            if isinstance(tensor, Tensor):
+                memo[id(tensor)] = tensor
     for module in network.modules():
         tensors = [*module._parameters.values(), *module._buffers.values(), *vars(module).values()]
         for tensor in tensors:
@@ -177,27 +177,21 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     @contextmanager
     def hooked(self, network: nn.Module) -> Iterator[None]:
         counts: dict[str, int] = {}
-        started: dict[str, list[float]] = {}
         handles = []
-
-        def before(path: str) -> Callable[..., None]:
-            return lambda *_: started.setdefault(path, []).append(time.perf_counter())
 
         def after(path: str) -> Callable[..., None]:
             def record(_module: nn.Module, _args: Any, output: Any) -> None:
-                seconds = time.perf_counter() - started[path].pop()
                 index = counts.get(path, 0)
                 counts[path] = index + 1
                 name = path if index == 0 else f"{path}#{index + 1}"
                 node = self.node(output) if isinstance(output, Tensor) else None
-                self.calls.append(Call(name, path, index, len(self.calls), node, seconds))
+                self.calls.append(Call(name, path, index, len(self.calls), node))
 
             return record
 
         try:
             for path, module in network.named_modules():
                 if path:
-                    handles.append(module.register_forward_pre_hook(before(path)))
                     handles.append(module.register_forward_hook(after(path)))
             yield
         finally:
