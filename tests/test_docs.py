@@ -1,0 +1,40 @@
+"""The documentation stays true: built pages are current, links lead somewhere, the README's commands exist."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("name", ["methods.md", "keys.md"])
+def test_built_pages_are_current(name: str) -> None:
+    pages = runpy.run_path(str(ROOT / "scripts" / "build_docs.py"))["PAGES"]
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == pages[name](), "run scripts/build_docs.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_readme_opens_with_the_two_commands_and_a_picture() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    start = text.index("sh scripts/run.sh")
+    assert start < text.index("sh scripts/test.sh") < text.index("![") < 700
+
+
+def test_constraints_name_versions_and_no_address() -> None:
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        assert (
+            not line
+            or line.startswith("#")
+            or re.fullmatch(r"[\w.-]+==[\w.]+(; python_version [<>=]+ \"3\.\d+\")?", line)
+        )
