@@ -37,6 +37,7 @@ FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP"
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"RIFF")
 _TIFF_SIGNATURES = _SIGNATURES[4:8]
 _ORIENTATION = 0x0112
+_BAND = 256  # rows
 
 # Tags of TIFF.
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _EXTRA_SAMPLES = 256, 257, 258, 262, 338
@@ -258,11 +259,21 @@ def flatten(image: Image.Image) -> Pixels:
         return _deep_grey(image)
     if mode not in {"RGB", "L", "1"} or "transparency" in image.info:
         if image.has_transparency_data:
-            return np.asarray(_over_white(image))
+            return _array(_over_white(image))
         image = image.convert("RGB")
     if image.mode != "RGB":
         image = image.convert("RGB")
-    return np.asarray(image)
+    return _array(image)
+
+
+def _array(image: Image.Image) -> Pixels:
+    """Return the pixels of an RGB image, copied in bands: NumPy's own way holds two further copies of the whole."""
+    width, height = image.size
+    pixels = np.empty((height, width, 3), dtype=np.uint8)
+    for top in range(0, height, _BAND):
+        bottom = min(height, top + _BAND)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    return pixels
 
 
 def _over_white(image: Image.Image) -> Image.Image:
