@@ -199,9 +199,11 @@ def _probe(network: nn.Module, call: Call, traced: Trace, channels: int) -> tupl
     first = {c.path for c in traced.calls if c.order <= call.order}
     behind = frozenset({c.path for c in traced.calls} - first - above)
     try:
-        return _logits(shape_copy(network, keep=behind), call, torch.empty(shape, device="meta"), parameter)
+        return _logits(
+            shape_copy(network, keep=behind), call, torch.empty(shape, device="meta", dtype=parameter.dtype), parameter
+        )
     except Exception:  # the end uses more than this layer, or the network cannot run without arithmetic
-        return _logits(network, call, torch.zeros(shape, device=parameter.device), parameter)
+        return _logits(network, call, torch.zeros(shape, device=parameter.device, dtype=parameter.dtype), parameter)
 
 
 def _logits(network: nn.Module, call: Call, image: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -113,12 +113,13 @@ def trace(network: nn.Module, *, input_size: Size, channels: int = 3) -> Trace:
         Exception: whatever the network raises for this input.
     """
     width, height = input_size
+    dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
     try:
-        return observe(shape_copy(network), torch.empty(1, channels, height, width, device="meta"))
+        return observe(shape_copy(network), torch.empty(1, channels, height, width, device="meta", dtype=dtype))
     except Exception:  # data-dependent control flow, tensors that are no parameters, custom operations
         device = next((p.device for p in network.parameters()), torch.device("cpu"))
         generator = torch.Generator().manual_seed(0)
-        image = torch.randn(1, channels, height, width, generator=generator).to(device)
+        image = torch.randn(1, channels, height, width, generator=generator).to(device, dtype)
         return observe(network, image)
 
 
