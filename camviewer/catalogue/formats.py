@@ -1,0 +1,120 @@
+"""The export formats as a table: what each holds, what it loses, how it is set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from camviewer.catalogue.parameters import Parameter
+from camviewer.errors import UsageError
+
+Exactness = Literal["pixels", "polygons", "boxes", "picture", "values"]
+
+
+@dataclass(frozen=True, slots=True)
+class FormatSpec:
+    """One format.
+
+    Attributes:
+        name: identifier on the command line.
+        title: name on screen.
+        layout: files of the result, for the dialog.
+        exactness: what of a mask comes back: every ``pixels``, ``polygons`` (holes and single pixels may be lost),
+            ``boxes`` only, a ``picture`` for people, or ``values`` of maps and lists.
+        shows: one sentence on what it is for.
+        parameters: typed parameters.
+        images: whether the layout needs the images themselves (copied, or linked on demand).
+    """
+
+    name: str
+    title: str
+    layout: str
+    exactness: Exactness
+    shows: str
+    parameters: tuple[Parameter, ...] = ()
+    images: bool = False
+
+
+FORMATS: tuple[FormatSpec, ...] = (
+    FormatSpec(
+        "masks",
+        "Mask PNG (ISIC)",
+        "NAME_segmentation.png, 8-bit grey, 0 and 255, size of the image",
+        "pixels",
+        "One binary mask an image, named as ISIC 2018 task 1 names them.",
+        (
+            Parameter(
+                "classes",
+                "Classes",
+                "choice",
+                "union",
+                choices=("union", "separate"),
+                help="All classes in one mask, or one mask a class with its name behind the image's.",
+            ),
+            Parameter(
+                "largest", "Largest region only", "bool", False, help="ISIC asks for one region; the others are lost."
+            ),
+            Parameter("fill", "Fill holes", "bool", False, help="ISIC asks for regions without holes."),
+        ),
+    ),
+    FormatSpec(
+        "coco",
+        "COCO instances",
+        "instances.json (instances_train.json and so on when split)",
+        "pixels",
+        "Boxes and masks in one JSON file; run-length masks keep holes and single pixels.",
+        (
+            Parameter(
+                "segmentation",
+                "Segmentation",
+                "choice",
+                "rle",
+                choices=("rle", "polygons", "boxes"),
+                help="Compressed run lengths (exact), polygons (holes and single pixels are lost), "
+                "or the boxes as rectangles instead of the masks.",
+            ),
+            Parameter(
+                "instances",
+                "One annotation for",
+                "choice",
+                "mask",
+                choices=("mask", "region"),
+                help="Each mask, or each connected region of it.",
+            ),
+        ),
+    ),
+    FormatSpec(
+        "overlays",
+        "Overlay PNG",
+        "NAME_overlay.png, RGB, size of the image",
+        "picture",
+        "The image with the regions' outlines and, when wanted, the heat map; for slides and papers.",
+        (
+            Parameter("heat", "Heat map", "bool", True, help="Draw the first map under the outlines."),
+            Parameter("opacity", "Opacity", "float", 0.45, 0.0, 1.0, help="Of the heat map."),
+            Parameter(
+                "colours",
+                "Colour map",
+                "choice",
+                "viridis",
+                choices=("viridis", "cividis", "magma", "jet"),
+                help="Of the heat map; jet is not perceptually uniform.",
+            ),
+            Parameter("width", "Line width", "int", 2, 1, 20, help="Of outlines and boxes.", unit="px"),
+        ),
+    ),
+)
+
+BY_NAME = {spec.name: spec for spec in FORMATS}
+
+
+def format_spec(name: str) -> FormatSpec:
+    """Return the format called `name`.
+
+    Raises:
+        UsageError: when there is none.
+    """
+    try:
+        return BY_NAME[name]
+    except KeyError:
+        raise UsageError(f"There is no format {name!r}; there are: {', '.join(BY_NAME)}.") from None

@@ -1,0 +1,118 @@
+"""Image files of an export: referenced, linked or copied, upright, with or without their metadata."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from camviewer.errors import ImageError
+from camviewer.formats import disk
+from camviewer.images.decode import open_image, read_image
+
+ImageMode = Literal["reference", "copy", "link"]
+IMAGE_MODES: tuple[ImageMode, ...] = ("reference", "copy", "link")
+
+_JPEG = {".jpg", ".jpeg", ".jpe", ".jfif"}
+# JFIF header, colour profile and Adobe's colour transform change how pixels look; all else is about the picture.
+_KEPT_SEGMENTS = {0xE0, 0xE2, 0xEE}
+
+
+def place(
+    source: Path | None,
+    *,
+    file: str,
+    folder: Path,
+    target: Path,
+    stem: str,
+    ending: str,
+    mode: ImageMode,
+    strip: bool,
+) -> str:
+    """Put an image into the export `folder` and return its path relative to the folder, POSIX.
+
+    A file whose pixels are stored turned is always written anew, upright and without the tag, because readers
+    disagree on it; so is a file that has to change its format.
+
+    Args:
+        source: the image, or None when it is not known.
+        file: its name in the project.
+        target: where `folder` will lie at the end.
+        stem: path below `folder` without suffix.
+        ending: suffix to convert to, or "" to keep the image's own.
+        mode: ``reference`` writes nothing and returns the way to `source`.
+        strip: remove metadata.
+
+    Raises:
+        ExportError: when the disk does not take it.
+        ImageError: when it is needed but not known, or cannot be read.
+    """
+    if mode == "reference":
+        return file if source is None else _way(source, target)
+    if source is None:
+        raise missing(file)
+    with open_image(source) as opened:
+        upright, kind = opened.orientation == 1, opened.format
+    suffix = source.suffix.lower()
+    if ending and ending != suffix:
+        suffix, upright = ending, False
+    path = folder / (stem + suffix)
+    if upright and mode == "link" and not strip:
+        with disk.writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(source.absolute())
+    elif upright and (not strip or (kind == "JPEG" and suffix in _JPEG)):
+        with disk.writing(path):
+            data = source.read_bytes()
+        disk.write_bytes(path, _without_metadata(data) if strip else data)
+    else:
+        path = path.with_suffix(suffix if suffix in _JPEG else ".png")
+        disk.write_bytes(path, _encode(source, jpeg=suffix in _JPEG))
+    return path.relative_to(folder).as_posix()
+
+
+def missing(file: str) -> ImageError:
+    """Return the error of an image that an export needs and cannot find."""
+    return ImageError(f"{file} is not where it was. Choose the folder of the images.")
+
+
+def _way(source: Path, target: Path) -> str:
+    with contextlib.suppress(ValueError):
+        return Path(os.path.relpath(source, target)).as_posix()
+    return source.absolute().as_posix()  # another drive
+
+
+def _encode(source: Path, *, jpeg: bool) -> bytes:
+    buffer = io.BytesIO()
+    image = Image.fromarray(read_image(source))
+    if jpeg:
+        image.save(buffer, "JPEG", quality=95, subsampling=0)
+    else:
+        image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _without_metadata(data: bytes) -> bytes:
+    """Return JPEG bytes without comments and application segments that do not change the pixels."""
+    kept, at = [data[:2]], 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        if marker == 0xDA:  # the compressed pixels run to the end
+            break
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        application = 0xE0 <= marker <= 0xEF or marker == 0xFE
+        if not application or (marker in _KEPT_SEGMENTS and _changes_pixels(marker, data[at + 4 : at + 16])):
+            kept.append(data[at : at + 2 + length])
+        at += 2 + length
+    return b"".join(kept) + data[at:]
+
+
+def _changes_pixels(marker: int, head: bytes) -> bool:
+    return marker != 0xE2 or head.startswith(b"ICC_PROFILE")

@@ -1,0 +1,216 @@
+"""What a format writes: categories and, image by image, masks, boxes and maps in upright full-image pixels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from camviewer.catalogue.parameters import Value
+from camviewer.formats.pictures import ImageMode, place
+from camviewer.images.geometry import FloatMap, Geometry, Size
+from camviewer.project.records import BoolMask
+from camviewer.regions.measures import mask_box
+
+Edges = tuple[float, float, float, float]
+Split = Literal["", "train", "val", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A class of the export; `id` counts from 1 (0 is background everywhere)."""
+
+    id: int
+    name: str
+    colour: str = "#FF6F3C"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ItemMask:
+    """A mask of one category, bool ``[height, width]``."""
+
+    class_id: int
+    pixels: BoolMask
+    refine: str = "none"
+    reviewed: bool = False
+    score: float | None = None
+    method: str = ""
+    layer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemBox:
+    """A box of one category, half-open pixel edges."""
+
+    class_id: int
+    xyxy: Edges
+    score: float | None = None
+    probability: float | None = None
+    reviewed: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ItemMap:
+    """A raw map of one category."""
+
+    class_id: int
+    method: str
+    layer: str
+    values: FloatMap
+    geometry: Geometry
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """One image of an export.
+
+    Attributes:
+        file: path as the project or the explain folder names it, POSIX.
+        stem: safe and unique within the export, without suffix, may hold folders.
+        flat: the same without folders.
+        source: the image's file, or None when it is not known.
+        size: upright (width, height).
+        reviewed: whether a person confirmed the regions.
+        status: of the project, or ``unreviewed``.
+        top: best classes as (category id, name, probability), best first.
+    """
+
+    file: str
+    stem: str
+    flat: str
+    source: Path | None
+    size: Size
+    masks: tuple[ItemMask, ...] = ()
+    boxes: tuple[ItemBox, ...] = ()
+    maps: tuple[ItemMap, ...] = ()
+    reviewed: bool = False
+    status: str = "unreviewed"
+    split: Split = ""
+    group: str = ""
+    note: str = ""
+    flags: tuple[str, ...] = ()
+    top: tuple[tuple[int, str, float | None], ...] = ()
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of the image's own file, lower case, with its dot."""
+        name = self.file.rsplit("/", 1)[-1]
+        return "." + name.rsplit(".", 1)[1].lower() if "." in name[1:] else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What a format cannot hold of one image.
+
+    Attributes:
+        regions: annotations the format writes.
+        pixels: pixels that a reader of the format would get wrong.
+        of: pixels of the masks.
+        notes: sentences for the report.
+    """
+
+    regions: int = 0
+    pixels: int = 0
+    of: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every writer of an export knows.
+
+    Attributes:
+        folder: where files go; renamed into place at the end.
+        target: where the folder will lie, for relative paths to images.
+        categories: by id, from 1.
+        options: values of the format's parameters.
+        splits: parts in use; ``("",)`` when the export is not split.
+        images: what happens to image files.
+        strip: remove metadata from copied images.
+        reviewed: whether every image was reviewed.
+        created: ISO 8601, UTC.
+    """
+
+    folder: Path
+    target: Path
+    categories: tuple[Category, ...]
+    options: dict[str, Value] = field(default_factory=dict)
+    splits: tuple[Split, ...] = ("",)
+    images: ImageMode = "reference"
+    strip: bool = False
+    reviewed: bool = True
+    created: str = ""
+
+    def name_of(self, class_id: int) -> str:
+        """Return a category's name."""
+        return next((entry.name for entry in self.categories if entry.id == class_id), str(class_id))
+
+    def place_image(self, item: Item, stem: str, *, ending: str = "", mode: ImageMode | None = None) -> str:
+        """Put the item's image into the folder and return its path relative to the folder, POSIX.
+
+        Args:
+            stem: path without suffix.
+            ending: suffix to convert to, or "" for the image's own.
+            mode: instead of the context's own.
+        """
+        return place(
+            item.source,
+            file=item.file,
+            folder=self.folder,
+            target=self.target,
+            stem=stem,
+            ending=ending,
+            mode=mode or self.images,
+            strip=self.strip,
+        )
+
+
+class Writer(ABC):
+    """Writes one export image by image, in memory that does not grow with their number."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    @abstractmethod
+    def add(self, item: Item) -> None:
+        """Write one image.
+
+        Raises:
+            ExportError: when the disk does not take it.
+            ImageError: when the image itself is needed and cannot be read.
+        """
+
+    def close(self) -> None:  # noqa: B027 - formats of one file an image have nothing to end
+        """Write what belongs at the end."""
+
+    def discard(self) -> None:  # noqa: B027
+        """Release open files, whether the export ended well or not."""
+
+    @classmethod
+    def measure(cls, item: Item, options: dict[str, Value]) -> Loss:
+        """Return what the format loses of an image, without writing."""
+        masks = [mask for mask in item.masks if mask.pixels.any()]
+        return Loss(len(masks), 0, sum(int(mask.pixels.sum()) for mask in masks))
+
+
+def union(masks: tuple[ItemMask, ...], size: Size) -> BoolMask:
+    """Return all masks of an image in one."""
+    result = np.zeros((size[1], size[0]), dtype=np.bool_)
+    for mask in masks:
+        result |= mask.pixels
+    return result
+
+
+def boxes_of(item: Item) -> tuple[ItemBox, ...]:
+    """Return an image's boxes; classes that have a mask but no box get the mask's tight box."""
+    boxed = {box.class_id for box in item.boxes}
+    made = []
+    for mask in item.masks:
+        edges = mask_box(mask.pixels) if mask.class_id not in boxed else None
+        if edges is not None:
+            tight = (float(edges[0]), float(edges[1]), float(edges[2]), float(edges[3]))
+            made.append(ItemBox(mask.class_id, tight, mask.score, None, mask.reviewed))
+    return (*item.boxes, *made)

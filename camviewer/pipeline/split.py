@@ -1,0 +1,72 @@
+"""Parts of a data set: by ratio, with a fixed seed, and never one group on two sides."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from camviewer.errors import FormatError, UsageError
+from camviewer.formats.records import Split
+
+PARTS: tuple[Split, ...] = ("train", "val", "test")
+
+
+def check_ratios(ratios: Sequence[float]) -> tuple[float, ...]:
+    """Return ratios that add up to 1.
+
+    Raises:
+        UsageError: when there are not two or three, one is negative, or they do not add up.
+    """
+    if len(ratios) not in {2, 3} or any(not 0 <= ratio <= 1 for ratio in ratios) or abs(sum(ratios) - 1) > 1e-6:
+        raise UsageError("A split needs two or three ratios that add up to 1, for example 0.8,0.1,0.1.")
+    return tuple(ratios)
+
+
+def split(groups: Sequence[str], ratios: Sequence[float], *, seed: int) -> list[Split]:
+    """Return the part of each image.
+
+    Groups are shuffled by `seed` and given, one after the other, to the part that lacks most; so equal input gives
+    equal parts, and the sizes differ from the ratios by less than the largest group.
+
+    Args:
+        groups: of each image; images of one group stay together.
+        ratios: of train, val and test, as `check_ratios` returns them.
+    """
+    sizes: dict[str, int] = {}
+    for group in groups:
+        sizes[group] = sizes.get(group, 0) + 1
+    order = sorted(sizes)
+    random.Random(seed).shuffle(order)
+    wanted = [ratio * len(groups) for ratio in ratios]
+    part_of: dict[str, Split] = {}
+    for group in order:
+        best = max(range(len(wanted)), key=lambda i: wanted[i])
+        part_of[group] = PARTS[best]
+        wanted[best] -= sizes[group]
+    return [part_of[group] for group in groups]
+
+
+def read_groups(path: Path, *, column: str) -> dict[str, str]:
+    """Return the group of each image named in a CSV file, by the image's stem in lower case.
+
+    The images are in the column ``image_id``, ``image``, ``file``, ``file_name``, ``filename`` or ``isic_id``, or
+    else in the first one.
+
+    Raises:
+        FormatError: when the file cannot be read or lacks the column.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            rows = csv.DictReader(handle)
+            names = list(rows.fieldnames or [])
+            if column not in names:
+                raise FormatError(f"{path.name} has no column {column!r}; it has: {', '.join(names) or 'none'}.")
+            known = ("image_id", "image", "file", "file_name", "filename", "isic_id")
+            image = next((name for name in known if name in names), names[0])
+            return {
+                PurePosixPath((row[image] or "").replace("\\", "/")).stem.casefold(): row[column] or "" for row in rows
+            }
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FormatError(f"{path.name} cannot be read as a CSV file.", details=repr(error)) from error
