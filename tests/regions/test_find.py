@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import product
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -222,3 +223,14 @@ def test_the_map_is_left_alone() -> None:
     before = values.copy()
     find_regions(values, RegionRule(normalise="minmax"))
     np.testing.assert_array_equal(values, before)
+
+
+def test_otsu_is_opencvs_split_of_the_bins() -> None:
+    rng = np.random.default_rng(6)
+    for _ in range(5):
+        values = np.abs(rng.normal(0, 1, (60, 80)) + rng.choice([0.0, 2.0], (60, 80))).astype(np.float32)
+        bins = np.minimum(values / values.max() * 256, 255).astype(np.uint8)
+        split, _ = cv2.threshold(bins, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+        found = find_regions(values, RegionRule("otsu", components="all"))
+        assert found.level == pytest.approx((split + 1) / 256 * values.max(), rel=1e-6)
+        np.testing.assert_array_equal(found.mask, bins > split)
