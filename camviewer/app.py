@@ -132,8 +132,9 @@ def _open(window: object, arguments: argparse.Namespace) -> None:
         window.open_demo()
     model: str | None = arguments.model
     weights: Path | None = arguments.weights
-    if model is not None and weights is None and Path(model).is_file() and Path(model).suffix != ".py":
-        model, weights = None, Path(model)
+    file = Path(model) if model is not None else None
+    if weights is None and file is not None and file.suffix != ".py" and file.is_file():
+        model, weights = None, file
     if model is not None or weights is not None:
         window.computing.load_model(LoadRequest(model=model, weights=weights))
 

@@ -125,7 +125,8 @@ class Button(QPushButton):
     """A labelled button: ``plain``, ``primary`` (one a window), ``flat`` or ``link``, with an optional key badge."""
 
     def __init__(self, text: str, kind: Kind = "plain", *, icon_name: str = "", key: str = "", tip: str = "") -> None:
-        super().__init__(text)
+        # Qt leaves too little room between icon and text.
+        super().__init__(f" {text}" if icon_name and kind != "primary" else text)
         self._kind = kind
         self._key = key
         self._icon_name = icon_name

@@ -129,7 +129,9 @@ class Header(QWidget):
         row.setSpacing(0)
         row.addWidget(self._left)
         row.addWidget(self._middle, 1)
+        row.addStretch(0)
         row.addWidget(self._right)
+        self._row = row
 
     def add_left(self, widget: QWidget) -> None:
         """Put a control at the end of the left column."""
@@ -147,6 +149,8 @@ class Header(QWidget):
         shown = bool(name)
         self._middle.setVisible(shown)
         self._right.setVisible(shown)
+        # Without an image the menus stay at the left.
+        self._row.setStretch(2, 0 if shown else 1)
         self._name.set_full_text(name)
         self._position.setText(position)
         self._badge.set_status(status)

@@ -140,12 +140,9 @@ class MainWindow(QMainWindow):
         self.welcome = WelcomePage()
 
         self._rail = self._make_rail()
-        left = QStackedWidget()
-        left.addWidget(self._rail)
-        left.addWidget(surface(self.model_panel, "panel"))
-        self._left = left
+        surface(self.model_panel, "panel")
         self._split = QSplitter(Qt.Orientation.Horizontal)
-        self._split.addWidget(left)
+        self._split.addWidget(self.model_panel)
         self._split.addWidget(self.canvas)
         self._split.setStretchFactor(1, 1)
         self._split.setCollapsible(0, False)
@@ -173,7 +170,14 @@ class MainWindow(QMainWindow):
         upper = QVBoxLayout()
         upper.setContentsMargins(0, 0, 0, 0)
         upper.setSpacing(0)
-        upper.addWidget(self._split, 1)
+        middle = QHBoxLayout()
+        middle.setContentsMargins(0, 0, 0, 0)
+        middle.setSpacing(0)
+        middle.addWidget(self._rail)
+        self._rail_line = rule(vertical=True)
+        middle.addWidget(self._rail_line)
+        middle.addWidget(self._split, 1)
+        upper.addLayout(middle, 1)
         upper.addWidget(rule())
         upper.addWidget(self.gallery)
         body = QHBoxLayout(work)
@@ -286,6 +290,7 @@ class MainWindow(QMainWindow):
         self.workspaces = SegmentedControl([("review", "Review"), ("model", "Model")], "Workspace")
         self.workspaces.chosen.connect(self.set_workspace)
         self.header.add_left(self.workspaces)
+        self.workspaces.hide()
 
     def _wire_session(self) -> None:
         session, computing = self.session, self.computing
@@ -371,23 +376,22 @@ class MainWindow(QMainWindow):
         self.actions_[f"workspace_{name}"].setChecked(True)
         self.workspaces.set_value(name)
         self.settings.value.workspace = name
-        self._left.setCurrentIndex(1 if name == "model" else 0)
+        self._rail.setVisible(name == "review")
+        self._rail_line.setVisible(name == "review")
+        self.model_panel.setVisible(name == "model")
         self.canvas.set_mode("original" if name == "review" else "blend")
         self._lay_out()
 
     def _lay_out(self) -> None:
-        model = self._left.currentIndex() == 1
+        model = self.settings.value.workspace == "model"
         right = theme().px(RIGHT_WIDTH)
+        wide = self.width() >= WIDE
         if model:
-            wanted = theme().px(LEFT_WIDTH if self.width() >= WIDE else LEFT_SMALL)
-            self._left.setMinimumWidth(min(320, wanted))
-            self._left.setMaximumWidth(max(320, self.width() - right - 480))
+            wanted = theme().px(LEFT_WIDTH if wide else LEFT_SMALL)
+            self.model_panel.setMinimumWidth(min(320, wanted))
+            self.model_panel.setMaximumWidth(max(320, self.width() - right - 480))
             self._split.setSizes([wanted, max(1, self.width() - right - wanted)])
-        else:
-            self._left.setMinimumWidth(RAIL_WIDTH)
-            self._left.setMaximumWidth(RAIL_WIDTH)
-        self._split.handle(1).setEnabled(model)
-        self.header.align(theme().px(LEFT_WIDTH) if model and self.width() >= WIDE else 0, right + 1)
+        self.header.align(theme().px(LEFT_WIDTH) if model and wide else 0, right + 1)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -539,6 +543,7 @@ class MainWindow(QMainWindow):
     @Slot(object)
     def _on_project(self, project: Project | None) -> None:
         self._pages.setCurrentIndex(1 if project is not None else 0)
+        self.workspaces.setVisible(project is not None)
         if project is None:
             self.gallery.model.set_items([])
             self.gallery.pictures.clear()
@@ -548,6 +553,7 @@ class MainWindow(QMainWindow):
             self.welcome.focus_start()
         else:
             self.gallery.pictures.clear()
+            self.canvas.setFocus(Qt.FocusReason.OtherFocusReason)
             name = "Demo" if self.session.synthetic else project.path.stem
             self.setWindowTitle(f"{name} – camviewer")
             self._remember_project()
@@ -695,8 +701,9 @@ class MainWindow(QMainWindow):
 
     @Slot(object)
     def _on_exported(self, report: object) -> None:
-        message = getattr(report, "message", "") or "The export is written."
-        self._say(message, "", "ok")
+        sentence = str(getattr(report, "sentence", "The export is written."))
+        first, _, rest = sentence.partition(". ")
+        self._say(f"{first.rstrip('.')}.", rest, "ok")
 
     @Slot(str, str, str)
     def _say(self, text: str, detail: str, tone: str) -> None:
@@ -753,7 +760,7 @@ class MainWindow(QMainWindow):
         self.gallery.search.selectAll()
 
     def _next_pane(self) -> None:
-        panes: list[QWidget] = [self.header, self._left, self.canvas, self._right, self.gallery]
+        panes: list[QWidget] = [self.header, self._rail, self.model_panel, self.canvas, self._right, self.gallery]
         focus = QApplication.focusWidget()
         now = next((n for n, pane in enumerate(panes) if focus is not None and pane.isAncestorOf(focus)), -1)
         for offset in range(1, len(panes) + 1):

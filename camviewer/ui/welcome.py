@@ -274,8 +274,10 @@ class WelcomePage(QWidget):
     def _lower(self) -> QHBoxLayout:
         start = QVBoxLayout()
         start.setSpacing(6)
-        start.addWidget(label("Start", "subject"))
-        start.addSpacing(8)
+        heading = label("Start", "subject")
+        heading.setFixedHeight(theme().px(30))
+        start.addWidget(heading)
+        start.addSpacing(2)
         self.demo = ClickableCard(
             "demo",
             "Open the demo",
@@ -301,7 +303,9 @@ class WelcomePage(QWidget):
         open_project = Button("Open project", "flat", icon_name="folder", tip="Open a project file", key="Ctrl+Alt+O")
         open_project.clicked.connect(self.project_pressed)
         head.addWidget(open_project)
+        open_project.setFixedHeight(theme().px(30))
         recent.addLayout(head)
+        recent.addSpacing(2)
         self._recent = QVBoxLayout()
         self._recent.setSpacing(6)
         recent.addLayout(self._recent)
