@@ -88,8 +88,8 @@ def uniform_maps(method: str, A: Tensor, g: Tensor) -> tuple[Tensor, Tensor | No
         weights, undefined = methods.grad_cam_pp_weights(A.sum(dim=(1, 2))[:, None, None], g[:, :, None, None])
         return methods.weighted_sum(A, weights * cells).relu(), undefined
     if method == "xgradcam":
-        total = A.sum(dim=(1, 2)).abs()
-        magnitude = A.abs().sum(dim=(1, 2))
+        total = A.sum(dim=(1, 2), dtype=torch.float64).abs()
+        magnitude = A.abs().sum(dim=(1, 2), dtype=torch.float64)
         defined = total > methods.CANCELLING_BELOW * magnitude
         undefined = (~defined & (magnitude > 0)).any().expand(len(g))
         return methods.weighted_sum(A, torch.where(defined, g, 0)).relu(), undefined

@@ -79,19 +79,19 @@ class Device:
         free, _ = torch.cuda.mem_get_info(self.torch)
         return int(max(1, min(256, free * CUDA_SHARE // need)))
 
-    def attempt(self, work: Callable[[], Result]) -> tuple[Result | None, bool]:
-        """Return the result of `work` and True, or None and False when memory ran out.
+    def attempt(self, work: Callable[[], Result]) -> Result | None:
+        """Return the result of `work`, or None when memory ran out.
 
         The failed pass's tensors, which its exception holds, are released before this returns.
         """
         try:
-            return work(), True
+            return work()
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
         if self.torch.type == "cuda":
             torch.cuda.empty_cache()
-        return None, False
+        return None
 
     def fall_back(self) -> None:
         """Move the network to the CPU for the rest of its life here, with a notice.

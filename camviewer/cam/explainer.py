@@ -338,8 +338,7 @@ class Explainer:
         batch = self.device.batch_size(rest[0].X, gradients=bool(through)) if rest else 1
         while rest:
             part = rest[:batch]
-            _, done = self.device.attempt(lambda part=part: self._pass(part, taps, through, wanted, sink))  # type: ignore[misc]
-            if done:
+            if self.device.attempt(lambda part=part: self._pass(part, taps, through, wanted, sink)):  # type: ignore[misc]
                 rest = rest[batch:]
             elif batch > 1:
                 batch //= 2
@@ -353,7 +352,7 @@ class Explainer:
         through: Sequence[str],
         wanted: Callable[[Capture, Tensor], Sequence[Target]],
         sink: Callable[[Capture, Sequence[Target], dict[str, Tensor]], None],
-    ) -> None:
+    ) -> bool:
         layouts = {name: view.layout for name, view in taps.items()}
 
         # Gradients are turned into maps in the sink, so activations must be there first.
@@ -376,6 +375,7 @@ class Explainer:
             capture.logits = logits[i].clone()
             for name, A in activations.items():
                 capture.activations[name] = A[i].clone()
+        return True
 
     def _settle(self, job: _Job, logits: Tensor, request: MapRequest, parameters: dict[str, Settings]) -> None:
         """Fix classes and targets from the logits of the image as it is; further views take the same."""
@@ -592,10 +592,10 @@ class Explainer:
         key = (view.name, masking, self.precision)
         run = capture.runs.get(key)
         while not isinstance(run, scorecam.ScoreRun):
-            run, done = self.device.attempt(
+            run = self.device.attempt(
                 lambda: self._masked_run(job, capture, method, view, masking, request, weighing, listeners)
             )
-            if not done:
+            if run is None:
                 self.device.fall_back()
         capture.runs[key] = run
         targets = rows(job.targets[method], len(self.classifier.identity.classes), like=run.A)
@@ -664,28 +664,34 @@ class Explainer:
             ).relu()
         key = (view.name, "ablated")
         table = capture.runs.get(key)
-        while not isinstance(table, Tensor):
-            table, done = self.device.attempt(lambda: self._ablated(capture, view, listeners))
-            if not done:
-                self.device.fall_back()
-        capture.runs[key] = table
+        if not isinstance(table, Tensor):
+            table = capture.runs[key] = self._ablated(capture, view, listeners)
         return methods.weighted_sum(A, methods.ablation_weights(S, table.to(A) @ V.T)).relu()
 
     def _ablated(self, capture: Capture, view: LayerView, listeners: _Listeners) -> Tensor:
         """Return the logits with each unit set to zero, ``[K, classes]``; units that are zero cost no pass."""
-        A = view.activations(capture)
+        A = view.activations(capture).cpu()
         assert capture.logits is not None
-        table = capture.logits.to(self.device.torch).expand(len(A), -1).clone()
-        units = torch.nonzero(A.abs().amax(dim=(1, 2)) > 0).flatten().to(self.device.torch)
-        done = 0
+        table = capture.logits.cpu().expand(len(A), -1).clone()
+        rest = units = torch.nonzero(A.abs().amax(dim=(1, 2)) > 0).flatten()
         chunk = self.device.masked_chunk(capture.X)
-        for part, logits in further.ablated_logits(
-            self.classifier.network, self.device.logits, capture.X, view.tap, view.layout, units, chunk=chunk
-        ):
-            table[part] = logits
-            done += len(part)
-            if listeners.progress is not None:
-                listeners.progress(done, len(units))
+        network = self.classifier.network
+        while len(rest):
+            part = rest[:chunk]
+            logits = self.device.attempt(
+                lambda part=part: further.ablated_logits(  # type: ignore[misc]
+                    network, self.device.logits, capture.X, view.tap, view.layout, part
+                )
+            )
+            if logits is not None:
+                table[part] = logits.cpu()
+                rest = rest[chunk:]
+                if listeners.progress is not None:
+                    listeners.progress(len(units) - len(rest), len(units))
+            elif chunk > 1:
+                chunk //= 2
+            else:
+                self.device.fall_back()
         return table
 
     def _smooth_maps(

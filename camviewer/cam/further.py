@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,41 +19,35 @@ def ablated_logits(
     tap: str,
     layout: Layout,
     units: Tensor,
-    *,
-    chunk: int,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Run the image once for each unit with that unit's cells set to zero, for Ablation-CAM.
+) -> Tensor:
+    """Run the image once for each of some units, that unit's cells set to zero, in one batch, for Ablation-CAM.
 
     Args:
-        network: holds the module of `tap`; the hook is removed after every chunk.
+        network: holds the module of `tap`; the hook is gone afterwards.
         logits_of: batch to logits, through `network`.
         X: ``[C, H, W]``.
         tap: layer name.
         layout: of the layer's output.
-        units: indices of the units to ablate; one that is zero everywhere need not be among them.
-        chunk: images in one pass.
+        units: indices of the units to ablate, ``[n]``.
 
-    Yields:
-        the units of a chunk and their logits ``[n, classes]``, float32.
+    Returns:
+        logits ``[n, classes]``, float32.
     """
     name, call = split_layer(tap)
-    module = find_module(network, name)
-    for part in torch.split(units, chunk):
-        calls = 0
+    calls = 0
 
-        def ablate(_module: nn.Module, _inputs: Any, output: Tensor, part: Tensor = part) -> Tensor | None:
-            nonlocal calls
-            calls += 1
-            if calls != call + 1:
-                return None
-            changed = output.clone()
-            to_grid(changed, layout)[torch.arange(len(part)), part] = 0
-            return changed
+    def ablate(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor | None:
+        nonlocal calls
+        calls += 1
+        if calls != call + 1:
+            return None
+        changed = output.clone()
+        to_grid(changed, layout)[torch.arange(len(units)), units] = 0
+        return changed
 
-        handle = module.register_forward_hook(ablate)
-        try:
-            with torch.inference_mode():
-                logits = logits_of(X.expand(len(part), -1, -1, -1))
-        finally:
-            handle.remove()
-        yield part, logits.float()
+    handle = find_module(network, name).register_forward_hook(ablate)
+    try:
+        with torch.inference_mode():
+            return logits_of(X.expand(len(units), -1, -1, -1)).float()
+    finally:
+        handle.remove()

@@ -82,11 +82,12 @@ def x_grad_cam_weights(A: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
     ``alpha_k = sum_ij(G_kij A_kij) / sum_ij A_kij``. A unit that is zero everywhere has no part in the map. A unit
     whose signed activations cancel has no defined weight: it counts 0 and the target is reported.
     """
-    total = A.sum(dim=(1, 2))
-    magnitude = A.abs().sum(dim=(1, 2))
+    # Sums in float64: signed activations cancel.
+    total = A.sum(dim=(1, 2), dtype=torch.float64)
+    magnitude = A.abs().sum(dim=(1, 2), dtype=torch.float64)
     defined = total.abs() > CANCELLING_BELOW * magnitude
-    numerator = torch.einsum("tkij,kij->tk", G, A)
-    weights = torch.where(defined, numerator / torch.where(defined, total, 1), 0)
+    numerator = (G * A).sum(dim=(2, 3), dtype=torch.float64)
+    weights = torch.where(defined, numerator / torch.where(defined, total, 1), 0).to(A.dtype)
     cancelling = (~defined & (magnitude > 0)).any()
     return weights, cancelling.expand(len(G))
 
