@@ -5,6 +5,8 @@ Line style is origin (dashed automatic, solid touched, white dots not yet a regi
 
 from __future__ import annotations
 
+import math
+
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen
 
@@ -59,12 +61,18 @@ def paint_path(painter: QPainter, path: QPainterPath, pen: QPen, width: float) -
 
 def paint_box(painter: QPainter, rect: Rect, colour: str, *, touched: bool) -> None:
     """Paint the line of a box, given in screen pixels."""
-    edges = QRectF(QPointF(rect.x0, rect.y0), QPointF(rect.x1, rect.y1))
+    edges = snapped(rect)
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setPen(casing(BOX_WIDTH))
     painter.drawRect(edges)
     painter.setPen(stroke(colour, BOX_WIDTH, touched=touched))
     painter.drawRect(edges)
+
+
+def snapped(rect: Rect) -> QRectF:
+    """Return edges moved to the middles of the nearest screen pixels, where a line is sharp."""
+    x0, y0, x1, y1 = (math.floor(edge) + 0.5 for edge in (rect.x0, rect.y0, rect.x1, rect.y1))
+    return QRectF(QPointF(x0, y0), QPointF(x1, y1))
 
 
 def paint_handles(painter: QPainter, rect: Rect) -> None:

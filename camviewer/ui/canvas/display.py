@@ -241,11 +241,12 @@ class DisplayView(ZoomView):
         outside.addRect(image)
         outside.addRect(seen)
         painter.fillPath(outside, theme().color("readout", 0.35))
+        edge = annotate.snapped(on_screen(Rect(x0, y0, x1, y1), to_screen))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(theme().color("casing", annotate.CASING_ALPHA), 3))
-        painter.drawRect(seen)
+        painter.drawRect(edge)
         painter.setPen(QPen(QColor(annotate.PLAIN), 1))
-        painter.drawRect(seen)
+        painter.drawRect(edge)
 
     def _paint_overlays(self, painter: QPainter, to_screen: QTransform) -> None:
         image = self.image_rect()

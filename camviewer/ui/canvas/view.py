@@ -92,6 +92,7 @@ class CanvasView(DisplayView):
         self._pan_from: QPointF | None = None
         self._space = False
         self.setAccessibleName("Image")
+        self.viewport().setAccessibleName("Image")
         self.setAccessibleDescription(
             "Arrow keys move the selected box, with Ctrl they resize it, with Shift by ten pixels. Delete removes it."
         )

@@ -53,7 +53,7 @@ class Distribution:
         return (float(self.counts[first + 1 :].sum()) + part * float(self.counts[first])) / self.total
 
     def bars(self, count: int) -> list[float]:
-        """Return `count` bars in 0..1. Heights are compressed (power 0.4), or the many pixels near zero would flatten all others."""
+        """Return `count` bars in 0..1; heights are compressed, or the many pixels near zero would flatten the rest."""
         edges = np.linspace(0, BINS, count + 1).round().astype(int)
         sums = np.add.reduceat(self.counts, edges[:-1]) if count else np.zeros(0)
         tallest = float(sums.max()) if count else 0.0
