@@ -59,7 +59,9 @@ def unit_masks(A: Tensor, size: tuple[int, int]) -> Tensor:
     upsampled = functional.interpolate(A[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
     low = upsampled.amin(dim=(1, 2), keepdim=True)
     span = upsampled.amax(dim=(1, 2), keepdim=True) - low
-    return torch.where(span > 0, (upsampled - low) / torch.where(span > 0, span, 1), 0)
+    # Asked of A itself, since upsampling a constant leaves rounding noise.
+    varies = ((A.amax(dim=(1, 2)) > A.amin(dim=(1, 2)))[:, None, None]) & (span > 0)
+    return torch.where(varies, (upsampled - low) / torch.where(varies, span, 1), 0)
 
 
 @dataclass(slots=True)
