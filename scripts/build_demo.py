@@ -58,9 +58,8 @@ def train_network(out: Path, *, count: int, epochs: int, threads: int) -> None:
 
     from camviewer.models.camnet import camnet
     from camviewer.models.checkpoint import ModelInfo, save_checkpoint
-    from camviewer.training.augment import Augmentation
     from camviewer.training.loop import LabelledPixels, fit
-    from camviewer.training.settings import TrainSettings
+    from camviewer.training.settings import Augmentation, TrainSettings
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)

@@ -23,6 +23,7 @@ from camviewer.catalogue.architectures import ArchitectureSpec, architecture
 from camviewer.errors import CheckpointError, ModelError
 from camviewer.images.geometry import Size
 from camviewer.models.camnet import camnet
+from camviewer.models.converted import convert
 
 OWN: dict[str, Callable[..., nn.Module]] = {"camnet": camnet}
 """camviewer's own architectures: name to ``builder(num_classes, head=..., **options)``."""
@@ -65,7 +66,8 @@ class Plan:
         head: ``gap`` or ``gmp``; None leaves the architecture's own pooling.
         replaced: dotted path of a layer that the file replaces by one linear layer, and that layer's path below it.
         image_size: side that a ViT's position table is for.
-        options: of camviewer's own builders.
+        options: of camviewer's own builders; for the others ``converted`` (see `camviewer.models.converted`) and
+            ``finer``.
     """
 
     outputs: int = 1000
@@ -188,6 +190,16 @@ def build(name: str, plan: Plan | None = None, *, seed: int | None = None) -> nn
             _change_stem(network, fingerprints()[name].stem, plan.channels)
         if plan.replaced is not None:
             _replace_head(network, *plan.replaced, outputs=plan.outputs)
+        options = dict(plan.options)
+        if options.get("converted"):
+            return convert(
+                network,
+                plan.outputs,
+                head="gmp" if plan.head == "gmp" else "gap",
+                finer=int(options.get("finer", 0)),
+                input_size=(spec.input_size, spec.input_size),
+                channels=plan.channels,
+            )
     if plan.head is not None:
         set_pooling(network, plan.head)
     return cast(nn.Module, network)

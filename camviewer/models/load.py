@@ -180,6 +180,14 @@ def _from_file(checkpoint: Checkpoint, request: LoadRequest) -> _Loaded:
 
 
 def _plan(spec: ArchitectureSpec, checkpoint: Checkpoint, info: ModelInfo) -> architectures.Plan:
+    if not spec.own and info.options.get("converted") and "fc.weight" in checkpoint.state:
+        finer = _whole(info.options.get("finer"))
+        return architectures.Plan(
+            checkpoint.state["fc.weight"].shape[0],
+            info.channels or 3,
+            info.head or "gap",
+            options=(("converted", True), ("finer", finer)),
+        )
     if not spec.own:
         plan = architectures.plan_for(spec, checkpoint.state, file=checkpoint.path.name)
         return replace(plan, head=info.head, transform_input=bool(info.transform_input))
@@ -194,6 +202,10 @@ def _plan(spec: ArchitectureSpec, checkpoint: Checkpoint, info: ModelInfo) -> ar
     first = next(stem, (0, info.channels or 3))
     options = {key: value for key, value in info.options.items() if key not in ("num_classes", "head", "in_channels")}
     return architectures.Plan(last[0], first[1], info.head, options=tuple(options.items()))
+
+
+def _whole(value: Any) -> int:
+    return min(value, 8) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _inferred(fitting: list[str], file: str) -> str:

@@ -1,0 +1,118 @@
+"""``camviewer-cli train``: a network with a GAP or GMP head from labelled pictures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from camviewer.catalogue.architectures import architecture
+from camviewer.commands.arguments import architecture_help, device, fraction, seed, weights, whole
+from camviewer.commands.console import say, warn
+from camviewer.errors import UsageError
+from camviewer.training.settings import PLAIN, Augmentation, TrainSettings
+
+if TYPE_CHECKING:
+    from camviewer.training.settings import EpochReport
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "train",
+        help="train a network whose maps are exact",
+        description="Train a network that ends in global pooling and one linear layer, as class activation maps need.\n"
+        "The pictures lie in one folder a class, or are named by a CSV file (HAM10000, ISIC), or are CIFAR-10.\n"
+        "A training that was stopped goes on when the same command is given again.",
+        epilog=architecture_help(),
+    )
+    parser.add_argument("data", type=Path, metavar="FOLDER|CSV", help="labelled pictures")
+    parser.add_argument("--arch", default="camnet", help="architecture (default: camnet, small and with fine maps)")
+    parser.add_argument("--head", choices=("gap", "gmp"), default="gap", help="global pooling (default: gap, the mean)")
+    parser.add_argument("--finer", type=int, default=0, metavar="N", help="undo the last N halvings of the resolution")
+    parser.add_argument("--weights", type=weights, help="start from a file or torchvision:NAME")
+    parser.add_argument("--images", type=Path, help="where the pictures of a CSV file lie (default: beside it)")
+    parser.add_argument("--column", help="column of a CSV file that holds the class")
+    parser.add_argument("--epochs", type=whole, default=20)
+    parser.add_argument("--batch-size", type=whole, default=32)
+    parser.add_argument("--lr", type=float, default=1e-3, help="highest learning rate (default: 0.001)")
+    parser.add_argument("--schedule", choices=("one_cycle", "constant"), default="one_cycle")
+    parser.add_argument("--input-size", type=whole, help="side of the input (default: the architecture's own)")
+    parser.add_argument("--only-head", action="store_true", help="train the last layer alone")
+    parser.add_argument("--class-weights", choices=("balanced", "sqrt", "none"), default="balanced")
+    parser.add_argument("--no-augmentation", action="store_true", help="show the pictures as they are")
+    parser.add_argument("--validation", type=fraction, default=0.2, metavar="SHARE", help="share that judges")
+    parser.add_argument("--patience", type=int, default=0, metavar="N", help="stop after N epochs without gain")
+    parser.add_argument("--save-every", type=int, default=0, metavar="N", help="keep a checkpoint every N epochs")
+    parser.add_argument("--device", type=device, default="auto")
+    parser.add_argument("--seed", type=seed, default=0)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoints")
+    parser.set_defaults(run=run)
+
+
+def settings_of(given: argparse.Namespace) -> TrainSettings:
+    """Return the settings that the options describe.
+
+    Raises:
+        UsageError: for values out of range.
+    """
+    spec = architecture(given.arch)
+    if given.finer and spec.own:
+        raise UsageError(f"{spec.title} has fine maps already; --finer is for torchvision's architectures.")
+    side = given.input_size or spec.input_size
+    return TrainSettings(
+        arch=spec.name,
+        head=given.head,
+        options={"finer": given.finer} if given.finer else {},
+        epochs=given.epochs,
+        batch_size=given.batch_size,
+        learning_rate=given.lr,
+        schedule=given.schedule,
+        scope="head" if given.only_head else "all",
+        class_weights=given.class_weights,
+        input_size=(side, side),
+        augmentation=PLAIN if given.no_augmentation else Augmentation(),
+        patience=given.patience,
+        save_every=given.save_every,
+        seed=given.seed,
+    )
+
+
+def run(given: argparse.Namespace) -> int:
+    """Train; return the exit status."""
+    settings = settings_of(given)
+    from camviewer.training.datasets import read_dataset
+    from camviewer.training.run import train
+
+    data = read_dataset(given.data, images=given.images, column=given.column)
+    counts = ", ".join(f"{name} {count}" for name, count in zip(data.classes, data.counts(), strict=True))
+    say(f"{len(data)} pictures in {len(data.classes)} classes: {counts}")
+    live = sys.stderr.isatty()
+
+    def on_step(done: int, total: int) -> None:
+        if live:
+            print(f"\r{done} of {total} steps", end="", file=sys.stderr, flush=True)
+
+    def on_epoch(report: EpochReport) -> None:
+        if live:
+            print("\r", end="", file=sys.stderr)
+        line = f"epoch {report.epoch:3d}  loss {report.loss:.4f}  accuracy {report.accuracy:.3f}"
+        if report.validation_loss is not None and report.balanced_accuracy is not None:
+            line += f"  validation: loss {report.validation_loss:.4f}  accuracy {report.validation_accuracy:.3f}"
+            line += f"  balanced {report.balanced_accuracy:.3f}"
+        say(line)
+
+    result = train(
+        data,
+        settings,
+        given.out,
+        weights=given.weights,
+        validation_share=given.validation,
+        device=given.device,
+        on_step=on_step,
+        on_epoch=on_epoch,
+        on_message=warn,
+    )
+    say(f"Best: {result.best}")
+    return 0
