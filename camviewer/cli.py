@@ -8,9 +8,10 @@ import os
 import sys
 
 from camviewer import __version__
-from camviewer.commands import check, explain, layers
+from camviewer.commands import check, explain, export, layers, train
 from camviewer.commands.arguments import Parser
 from camviewer.commands.console import say, warn
+from camviewer.commands.interrupt import INTERRUPTED
 from camviewer.errors import (
     CamviewerError,
     Cancelled,
@@ -21,7 +22,7 @@ from camviewer.errors import (
     UsageError,
 )
 
-SUBCOMMANDS = ("check", "layers", "explain", "export")
+SUBCOMMANDS = ("check", "layers", "explain", "export", "train")
 """Names that make ``camviewer`` work without a window."""
 
 WRONG_ARGUMENTS = (UsageError, ModelError, LayerError, MethodError, CheckpointError)
@@ -43,7 +44,7 @@ def build_parser() -> Parser:
     parser.add_argument("--install-desktop", action="store_true", help="add camviewer to the desktop's applications")
     parser.add_argument("--remove-desktop", action="store_true", help="take it away again")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
-    for module in (check, layers, explain):
+    for module in (check, layers, explain, export, train):
         module.add_parser(commands)
     for command in commands.choices.values():
         command.add_argument("--verbose", action="store_true", help="tell on standard error what happens, with traces")
@@ -62,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
         return _complain(error, 1)
     except (KeyboardInterrupt, Cancelled):
         warn("Stopped.")
-        return explain.INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -34,3 +34,27 @@ def data_dir() -> Path:
     if not (folder / "README.md").is_file():
         pytest.skip("the real material is absent: set CAMVIEWER_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ``state_dict`` file of squeezenet1_1 with four classes, whose random weights behave like trained ones."""
+    import torch
+    from probe import probe_network
+
+    file = tmp_path_factory.mktemp("weights") / "squeezenet1_1_4.pth"
+    torch.save(probe_network("squeezenet1_1", classes=4).state_dict(), file)
+    return file
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of three pictures: ``a.png``, ``b.jpg`` and ``sub/ä 10.png``."""
+    from PIL import Image
+    from probe import draw_pixels
+
+    folder = tmp_path / "pictures"
+    (folder / "sub").mkdir(parents=True)
+    for seed, name in enumerate(("a.png", "b.jpg", "sub/ä 10.png")):
+        Image.fromarray(draw_pixels(seed, width=100 + 20 * seed, height=80)).save(folder / name)
+    return folder

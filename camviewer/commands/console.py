@@ -48,6 +48,15 @@ class ProgressLine:
     ) -> None:
         self.clear()
 
+    @property
+    def total(self) -> int:
+        """Units in all; may be set once it is known."""
+        return self._pace.total
+
+    @total.setter
+    def total(self, total: int) -> None:
+        self._pace.total = total
+
     def advance(self, done: int) -> None:
         """Show that `done` units are finished."""
         self._pace.advance(done)

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from camviewer.catalogue.refinements import BY_NAME as REFINEMENTS
@@ -23,10 +18,9 @@ from camviewer.commands.arguments import (
     whole,
 )
 from camviewer.commands.console import ProgressLine, count, say, warn
+from camviewer.commands.interrupt import INTERRUPTED, interruptible
 from camviewer.pipeline.settings import SAVE, ExplainSettings
 from camviewer.regions.rules import RegionRule
-
-INTERRUPTED = 130
 
 
 def add_parser(commands: Any) -> None:
@@ -118,26 +112,3 @@ def resolve_refinement(name: str) -> str:
     if name != "auto":
         return name
     return "auto" if "auto" in REFINEMENTS else "none"
-
-
-@contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Make the first Ctrl-C a request to stop after what is finished; a second one ends the program at once.
-
-    Yields a function that says whether it was pressed.
-    """
-    pressed = threading.Event()
-
-    def on_interrupt(_number: int, _frame: FrameType | None) -> None:
-        if pressed.is_set():
-            raise KeyboardInterrupt
-        pressed.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed.is_set  # only the main thread meets signals
-        return
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield pressed.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)
