@@ -51,10 +51,11 @@ class CocoWriter(Writer):
 
     @classmethod
     def measure(cls, item: Item, options: dict[str, Value]) -> Loss:
-        written = list(annotations_of(item, options))
         area = sum(int(np.count_nonzero(mask.pixels)) for mask in item.masks)
         if options.get("segmentation", "rle") == "rle":
-            return Loss(len(written), 0, area)
+            found = (pixels for mask in item.masks for pixels in _instances(mask.pixels, options))
+            return Loss(sum(bool(pixels.any()) for pixels in found), 0, area)
+        written = list(annotations_of(item, options))
         lost = 0
         height, width = item.size[1], item.size[0]
         for class_id in {mask.class_id for mask in item.masks}:
