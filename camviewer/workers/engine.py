@@ -131,6 +131,7 @@ class Engine(QObject):
         self._open: dict[int, Job] = {}
         self._dropped: set[int] = set()
         self._closed = False
+        self._settled = False
         self._signals = {
             EngineStarted: self.engine_started,
             ModelLoaded: self.model_loaded,
@@ -236,7 +237,8 @@ class Engine(QObject):
         job = self._open.get(token)
         if job is None:
             return
-        if isinstance(answer, EngineStarted):
+        if isinstance(answer, EngineStarted | ModelLoaded) and not self._settled:
+            self._settled = True
             self._garbage.settle()
         is_end = isinstance(answer, JobFinished | JobFailed | JobCancelled)
         if token in self._dropped:

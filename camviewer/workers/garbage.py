@@ -50,7 +50,8 @@ class GarbageGuard(QObject):
         gc.freeze()
 
     def stop(self) -> None:
-        """Give collection back to Python."""
+        """Give collection back to Python, with what `settle` took out of it; else libraries report leaks at exit."""
         self._timer.stop()
+        gc.unfreeze()
         if self._was_enabled:
             gc.enable()

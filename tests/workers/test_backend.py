@@ -148,7 +148,7 @@ import sys
 from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QObject, Slot
 from camviewer.workers.engine import Engine
-from camviewer.workers.jobs import ComputeMaps, LoadModel, LoadRequest, MapRequest
+from camviewer.workers.jobs import ComputeMaps, LoadModel, LoadRequest, MapRequest, StartEngine
 assert "torch" not in sys.modules
 app = QCoreApplication([])
 engine = Engine()
@@ -160,6 +160,7 @@ class Closer(QObject):
 closer = Closer()
 engine.partial_ready.connect(closer.close)
 engine.failed.connect(print)
+engine.submit(StartEngine())
 engine.submit(LoadModel(LoadRequest(weights=Path({str(checkpoint)!r}))))
 engine.submit(ComputeMaps(Path({str(pictures / "a.png")!r}), MapRequest(methods=("scorecam",))))
 sys.exit(app.exec())
