@@ -1,0 +1,1 @@
+"""How good a map or a mask is: against true regions, without them, and beside controls."""
