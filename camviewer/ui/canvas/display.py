@@ -18,7 +18,7 @@ from camviewer.ui.canvas.geometry import Rect
 from camviewer.ui.canvas.heatmap import HeatMap
 from camviewer.ui.canvas.items import DIM, HeatItem
 from camviewer.ui.canvas.live import live_threshold
-from camviewer.ui.canvas.outline import path_of
+from camviewer.ui.canvas.outline import Outline
 from camviewer.ui.canvas.overlay import RegionLayer, on_screen
 from camviewer.ui.canvas.records import CursorReading, LiveThreshold, Region, ViewMode
 from camviewer.ui.canvas.zoom import ZoomView
@@ -41,7 +41,7 @@ class DisplayView(ZoomView):
         self._heat: HeatMap | None = None
         self._layer = RegionLayer()
         self._rule: RegionRule | None = None
-        self._live_path = QPainterPath()
+        self._live_outline = Outline([])
         self._live_visible = True
         self._mode: ViewMode = "blend"
         self._colour_map = "viridis"
@@ -165,11 +165,11 @@ class DisplayView(ZoomView):
         return self._heat is not None and not self._heat.positive and self._mode != "original" and not self._hidden
 
     def _find_live(self) -> None:
-        self._live_path, self._level = QPainterPath(), None
+        self._live_outline, self._level = Outline([]), None
         if self._rule is not None and self._heat is not None:
             live, lines = live_threshold(self._heat, self._rule)
             self._level = live.level
-            self._live_path = path_of(lines)
+            self._live_outline = Outline(lines)
             self.threshold_found.emit(live)
         elif self._rule is not None:
             self.threshold_found.emit(LiveThreshold(self._rule, None))
@@ -264,10 +264,10 @@ class DisplayView(ZoomView):
         elif self._mode == "swipe" and self._heat is not None:
             self._paint_swipe(painter, image)
         self._layer.paint(painter, to_screen, room)
-        if self._live_visible and self._mode != "original" and not self._live_path.isEmpty():
+        if self._live_visible and self._mode != "original" and self._live_outline:
             painter.save()
             painter.setTransform(to_screen, True)
-            annotate.paint_path(painter, self._live_path, annotate.live_pen(), annotate.LIVE_WIDTH)
+            annotate.paint_path(painter, self._live_outline.path(self.zoom()), annotate.live_pen(), annotate.LIVE_WIDTH)
             painter.restore()
         if self._drawing is not None:
             annotate.paint_box(painter, on_screen(self._drawing, to_screen), annotate.PLAIN, touched=True)

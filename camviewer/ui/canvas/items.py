@@ -24,8 +24,9 @@ NEAREST_FROM = 2.0
 DIM = 0.62
 """How dark the image gets under *No positive evidence*."""
 
-_MARGIN = 0.25
-"""Part of the visible area that is converted around it, so that small moves need no further conversion."""
+_MARGIN, _MARGIN_LARGE, _LARGE = 0.25, 0.03, 2_500_000
+"""Part of the visible area that is converted around it, so that small moves need no further conversion; the smaller
+part where the visible area has more than `_LARGE` pixels."""
 
 
 @dataclass(slots=True)
@@ -94,7 +95,9 @@ class ImageItem(QGraphicsItem):
         key = pixels.shape[1]
         if self._patch is not None and self._patch.level == key and self._patch.area.contains(wanted):
             return self._patch
-        more_x, more_y = wanted.width() * _MARGIN, wanted.height() * _MARGIN
+        large = wanted.width() * wanted.height() / (px * py) > _LARGE
+        margin = _MARGIN_LARGE if large else _MARGIN
+        more_x, more_y = wanted.width() * margin, wanted.height() * margin
         grown = wanted.adjusted(-more_x, -more_y, more_x, more_y) & self.boundingRect()
         x0, y0 = max(0, int(grown.left() / px) - 1), max(0, int(grown.top() / py) - 1)
         x1 = min(pixels.shape[1], int(np.ceil(grown.right() / px)) + 1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QTransform
+from PySide6.QtGui import QColor, QPainter, QTransform
 
 from camviewer.images.geometry import Size
 from camviewer.project.records import Box, Mask
 from camviewer.ui.canvas import annotate
 from camviewer.ui.canvas.geometry import Grip, Rect, grip_at, near_edge, rect_of
-from camviewer.ui.canvas.outline import outlines, path_of
+from camviewer.ui.canvas.outline import Outline, outlines
 from camviewer.ui.canvas.records import Region
 
 GRIP = 14.0 / 2
@@ -34,7 +34,7 @@ class RegionLayer:
         self.fill = 0.0
         self.moving: tuple[Hashable, Rect] | None = None
         self._regions: tuple[Region, ...] = ()
-        self._paths: dict[Hashable, QPainterPath] = {}
+        self._outlines: dict[Hashable, Outline] = {}
 
     def set_regions(self, regions: Sequence[Region], selected: Hashable | None) -> None:
         """Show `regions`. Outlines of masks that did not change are kept."""
@@ -42,9 +42,9 @@ class RegionLayer:
         kept = {}
         for region in regions:
             if isinstance(region.shape, Mask):
-                path = self._paths.get(region.key) if before.get(region.key) is region.shape else None
-                kept[region.key] = path if path is not None else path_of(outlines(region.shape.pixels))
-        self._regions, self._paths, self.selected = tuple(regions), kept, selected
+                outline = self._outlines.get(region.key) if before.get(region.key) is region.shape else None
+                kept[region.key] = outline if outline is not None else Outline(outlines(region.shape.pixels))
+        self._regions, self._outlines, self.selected = tuple(regions), kept, selected
 
     def replace(self, region: Region) -> None:
         """Show `region` in the place of the one with the same key."""
@@ -114,9 +114,10 @@ class RegionLayer:
                 annotate.paint_tag(painter, anchor, region.name, colour, room)
 
     def _paint_mask(self, painter: QPainter, to_screen: QTransform, region: Region, colour: str) -> QPointF | None:
-        path = self._paths.get(region.key)
-        if path is None or path.isEmpty():
+        outline = self._outlines.get(region.key)
+        if not outline:
             return None
+        path = outline.path(to_screen.m11())
         painter.save()
         painter.setTransform(to_screen, True)
         if self.fill > 0:
@@ -126,8 +127,7 @@ class RegionLayer:
         pen = annotate.stroke(colour, annotate.MASK_WIDTH, touched=region.touched)
         annotate.paint_path(painter, path, pen, annotate.MASK_WIDTH)
         painter.restore()
-        place = to_screen.mapRect(path.boundingRect())
-        return QPointF(place.left(), place.top())
+        return to_screen.map(QPointF(*outline.corner))
 
 
 def on_screen(rect: Rect, to_screen: QTransform) -> Rect:

@@ -140,9 +140,9 @@ class LayerModel(QAbstractItemModel):
         return tuple(layer.name for layer in self._layers if layer.name in self._ticks)
 
     def index_of(self, name: str) -> QModelIndex:
-        """Return the row of a layer; invalid when it is not shown."""
+        """Return the first cell of a layer's row; invalid when it is not shown."""
         node = self._nodes.get(name)
-        return QModelIndex() if node is None else self.createIndex(node.row, NAME, node)
+        return QModelIndex() if node is None else self.createIndex(node.row, TICK, node)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all shown rows in order."""
@@ -191,7 +191,7 @@ class LayerModel(QAbstractItemModel):
     # --- Qt's side ------------------------------------------------------------------------------------------------
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
-        if parent.column() > NAME:
+        if parent.column() > TICK:
             return 0
         return len(self._children(parent))
 
