@@ -408,7 +408,7 @@ class Chip(QAbstractButton):
 
     def sizeHint(self) -> QSize:
         metrics = QFontMetrics(theme().font("name"))
-        width = metrics.horizontalAdvance(self.text()) + 20
+        width = metrics.horizontalAdvance(self.text()) + 22
         if self._count is not None:
             width += metrics.horizontalAdvance(self._count_text()) + 6
         return QSize(width, theme().px(24))
