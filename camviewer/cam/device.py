@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from camviewer.cam.fast import FastCopy, agrees, fast_copy
 from camviewer.cam.taps import is_out_of_memory
 from camviewer.errors import ModelError
 from camviewer.models.classifier import Classifier
+from camviewer.models.outputs import pick_logits
 
 CPU_BATCH = 8
 """Small batches are fastest on a CPU: their activations stay in the cache."""
@@ -36,33 +38,88 @@ class Device:
         self.classifier = classifier
         self.precision = precision
         self.notices: list[str] = []
+        self._reset()
+
+    def _reset(self) -> None:
+        self._warm = False
+        self._exact: FastCopy | None = None
+        self._reduced: FastCopy | None = None
+        self._deviation = 0.0
 
     @property
-    def torch(self) -> torch.device:
+    def where(self) -> torch.device:
         return self.classifier.device
 
-    def logits(self, batch: Tensor) -> Tensor:
+    def network(self, taps: Sequence[str]) -> nn.Module:
+        """Return the network to tap: the fast copy once it is there and the taps see the same in it."""
+        if self._exact is not None and self._exact.serves(list(taps)):
+            return self._exact.network
+        return self.classifier.network
+
+    def logits(self, batch: Tensor, network: nn.Module | None = None) -> Tensor:
         """Return logits ``[N, classes]`` in the network's own precision; follows the caller's grad mode."""
-        return self.classifier.logits(self._own_dtype(batch))
+        batch = batch.to(self.where, self._dtype)
+        if network is None or network is self.classifier.network:
+            return self.classifier.logits(batch)
+        logits = pick_logits(network(batch.contiguous(memory_format=self._format)))
+        assert logits is not None
+        return logits
 
     def masked_logits(self, batch: Tensor) -> Tensor:
         """Return logits ``[N, classes]`` of masked inputs; nothing is tapped in such a pass."""
         with torch.inference_mode():
-            return self.logits(batch)
+            if self._reduced is not None:
+                small = batch.to(self.where, torch.bfloat16, memory_format=torch.channels_last)
+                logits = pick_logits(self._reduced.network(small))
+                assert logits is not None
+                return logits
+            return self.logits(batch, None if self._exact is None else self._exact.network)
+
+    def warm(self, X: Tensor, logits: Tensor) -> None:
+        """Make the faster copies once, and check them with the logits of one input ``[C, H, W]``.
+
+        A copy that deviates by more than rounding is not used. Costs one pass for each copy.
+        """
+        if self._warm:
+            return
+        self._warm = True
+        network = self.classifier.network
+        with torch.no_grad():  # not inference mode: gradients may flow through the copy later
+            candidate = fast_copy(network, memory_format=self._format)
+            if agrees(logits, self.logits(X[None], candidate.network)[0].to(logits.device)):
+                self._exact = candidate
+            if self.precision != "fast" or self._dtype != torch.float32 or not self._has_bfloat16():
+                return
+            reduced = fast_copy(network, dtype=torch.bfloat16)
+            found = pick_logits(reduced.network(X[None].to(self.where, torch.bfloat16)))
+            if found is not None and bool(torch.isfinite(found).all()):
+                self._reduced = reduced
+                moved = (found[0].to(logits) - logits).norm() / logits.norm().clamp(min=1e-6)
+                self._deviation = float(moved)
+
+    def _has_bfloat16(self) -> bool:
+        if self.where.type == "cuda":
+            return bool(torch.cuda.is_bf16_supported())
+        return self.where.type == "cpu" and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
     @property
     def masked_precision(self) -> str:
         """Return ``fast`` when masked passes run in reduced precision."""
-        return "exact"
+        return "exact" if self._reduced is None else "fast"
 
     @property
     def masked_flags(self) -> set[str]:
         """Return what maps of masked passes have to say about their precision."""
-        return set()
+        return set() if self._reduced is None else {"bfloat16", f"logits moved by {self._deviation:.2%}"}
 
-    def _own_dtype(self, batch: Tensor) -> Tensor:
-        parameter = next((p for p in self.classifier.network.parameters() if p.is_floating_point()), None)
-        return batch.to(self.torch, parameter.dtype if parameter is not None else batch.dtype)
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next((p.dtype for p in self.classifier.network.parameters() if p.is_floating_point()), torch.float32)
+
+    @property
+    def _format(self) -> torch.memory_format:
+        """Channels last is the faster layout of float32 convolutions on CPUs, not on CUDA devices."""
+        return torch.channels_last if self.where.type == "cpu" else torch.contiguous_format
 
     def batch_size(self, X: Tensor, *, gradients: bool) -> int:
         """Return how many inputs like `X` ``[C, H, W]`` share a forward pass."""
@@ -74,9 +131,9 @@ class Device:
 
     def _fitting(self, X: Tensor, factor: int) -> int:
         need = max(1, X.numel() * 4 * ACTIVATIONS_PER_INPUT * factor)
-        if self.torch.type != "cuda":
+        if self.where.type != "cuda":
             return max(1, min(CPU_BATCH, MASK_BYTES // need))
-        free, _ = torch.cuda.mem_get_info(self.torch)
+        free, _ = torch.cuda.mem_get_info(self.where)
         return int(max(1, min(256, free * CUDA_SHARE // need)))
 
     def attempt(self, work: Callable[[], Result]) -> Result | None:
@@ -89,7 +146,7 @@ class Device:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-        if self.torch.type == "cuda":
+        if self.where.type == "cuda":
             torch.cuda.empty_cache()
         return None
 
@@ -99,11 +156,12 @@ class Device:
         Raises:
             ModelError: when it is there already.
         """
-        if self.torch.type == "cpu":
+        if self.where.type == "cpu":
             raise ModelError(
                 "There is not enough memory for this image. Choose a smaller input size, or close other programs."
             )
-        name = self.torch.type.upper()
+        name = self.where.type.upper()
+        self._reset()
         self.classifier.network.to("cpu")
         self.classifier.device = torch.device("cpu")
         self.notices.append(f"The {name} device ran out of memory, so the CPU computes from here on; it is slower.")

@@ -91,6 +91,7 @@ class Explainer:
         self.precision = precision
         self.device = Device(classifier, precision=precision)
         self._views: dict[tuple[str, Size], LayerView] = {}
+        self._passes = 0
 
     def explain(
         self,
@@ -361,9 +362,10 @@ class Explainer:
                 part[i].activations[name] = found[i].clone()
             sink(part[i], targets, gradients)
 
+        network = self.device.network(list(taps))
         logits, activations = run_pass(
-            self.classifier.network,
-            self.device.logits,
+            network,
+            lambda X: self.device.logits(X, network),
             torch.stack([capture.X for capture in part]),
             layouts,
             through=through,
@@ -375,6 +377,9 @@ class Explainer:
             capture.logits = logits[i].clone()
             for name, A in activations.items():
                 capture.activations[name] = A[i].clone()
+        self._passes += 1
+        if self._passes == 2:  # from here on the faster copy is worth its making
+            self.device.warm(part[0].X, logits[0])
         return True
 
     def _settle(self, job: _Job, logits: Tensor, request: MapRequest, parameters: dict[str, Settings]) -> None:
@@ -420,7 +425,7 @@ class Explainer:
 
     def _records(self, job: _Job, made: Sequence[_Made], request: MapRequest) -> tuple[ActivationMap, ...]:
         """Return the maps as records, moved off the device in one transfer."""
-        flat = torch.cat([m.maps.to(self.device.torch, torch.float32).flatten() for m in made]).cpu().numpy()
+        flat = torch.cat([m.maps.to(self.device.where, torch.float32).flatten() for m in made]).cpu().numpy()
         records = []
         start, seconds = 0, job.seconds
         for m in made:
@@ -507,7 +512,7 @@ class Explainer:
         flags: list[set[str]],
     ) -> Tensor:
         """Return the raw maps ``[T, h, w]`` of a method at one layer of one view."""
-        A = view.activations(capture).to(self.device.torch)
+        A = view.activations(capture).to(self.device.where)
         targets = job.targets[method]
         classes = len(self.classifier.identity.classes)
         if method == "cam":
@@ -535,7 +540,7 @@ class Explainer:
     def _gradient_maps(
         self, method: str, capture: Capture, view: LayerView, targets: Sequence[Target]
     ) -> tuple[Tensor, Tensor | None]:
-        A = view.activations(capture).to(self.device.torch)
+        A = view.activations(capture).to(self.device.where)
         head = self.classifier.head
         if view.closed and closed.is_uniform(head):
             V = rows(targets, len(self.classifier.identity.classes), like=A)
@@ -566,7 +571,7 @@ class Explainer:
 
     def _gradients(self, capture: Capture, view: LayerView, targets: Sequence[Target]) -> Tensor:
         """Return ``G`` ``[T, K, h, w]``, by closed form or from the capture."""
-        A = view.activations(capture).to(self.device.torch)
+        A = view.activations(capture).to(self.device.where)
         if view.closed:
             V = rows(targets, len(self.classifier.identity.classes), like=A)
             return closed.head_gradients(self.classifier.head, A, V)
@@ -617,8 +622,10 @@ class Explainer:
         weighing: scorecam.Weighing,
         listeners: _Listeners,
     ) -> scorecam.ScoreRun:
-        A = view.activations(capture).to(self.device.torch)
-        X = capture.X.to(self.device.torch)
+        A = view.activations(capture).to(self.device.where)
+        X = capture.X.to(self.device.where)
+        assert capture.logits is not None
+        self.device.warm(capture.X, capture.logits)
         steps = scorecam.score_cam(
             self.device.masked_logits,
             X,
@@ -654,7 +661,7 @@ class Explainer:
     def _ablation_maps(
         self, capture: Capture, view: LayerView, targets: Sequence[Target], listeners: _Listeners
     ) -> Tensor:
-        A = view.activations(capture).to(self.device.torch)
+        A = view.activations(capture).to(self.device.where)
         assert capture.logits is not None
         V = rows(targets, len(self.classifier.identity.classes), like=A)
         S = V @ capture.logits.to(A)
@@ -698,7 +705,7 @@ class Explainer:
         self, capture: Capture, view: LayerView, targets: Sequence[Target], settings: Settings, seed: int
     ) -> tuple[Tensor, Tensor]:
         """SmoothGrad-CAM++: one pass with gradients for each noisy copy of the input."""
-        A = view.activations(capture).to(self.device.torch)
+        A = view.activations(capture).to(self.device.where)
         generator = torch.Generator().manual_seed(seed)
         deviation = float(settings["noise"]) * float(capture.X.amax() - capture.X.amin())
         noisy = [
