@@ -2,7 +2,7 @@
 
 * `panel.CanvasPanel` - the centre of the window. Methods: `set_image(pixels, name)`, `set_map(map, ...)`,
   `set_regions(regions, selected=)`, `set_selected(key)`, `set_rule(rule)`, `set_live_visible(bool)`, `set_mode(mode)`,
-  `set_tool(tool)`, `set_colour_map(name)`, `set_opacity(0..1)`, `set_overlays_hidden(bool)` (H held),
+  `set_tool(tool)`, `set_colour_map(name)`, `set_opacity(0..1)`, `set_cut(bool)`, `set_overlays_hidden(bool)` (H held),
   `set_regions_visible(bool)` (T), `set_fill(0..1)`, `set_message(title, text)`, `fit()` (F), `zoom_to(1.0)` (Ctrl+0),
   `zoom_by(factor)`. Signals: `box_drawn(BoxDrawn)`, `box_changed(BoxChanged)`, `region_selected(key | None)`,
   `region_deleted(key)`, `cursor_moved(CursorReading | None)`, `zoom_changed(float)`, `mode_changed(str)`,

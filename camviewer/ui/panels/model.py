@@ -55,8 +55,8 @@ log = logging.getLogger(__name__)
 
 Index = QModelIndex | QPersistentModelIndex
 
-NARROW = 440
-"""Below this width of the panel the columns Type and Params are hidden."""
+NARROW, NARROWER = 440, 400
+"""Below these widths of the panel the columns Type and Params, then Field and ms are hidden."""
 
 CHECK_LIMIT = 1e-3
 """Largest difference of ``mean(M) + b`` and ``S`` that counts as equal."""
@@ -477,6 +477,8 @@ class ModelPanel(QWidget):
         narrow = self.width() < theme().px(NARROW)
         for column in (TYPE, PARAMS):
             self._tree.setColumnHidden(column, narrow)
+        for column in (FIELD, MS):
+            self._tree.setColumnHidden(column, self.width() < theme().px(NARROWER))
         self._classes.setVisible(self.width() >= theme().px(260))
 
 
