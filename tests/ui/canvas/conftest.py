@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from canvas_scene import picture
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QMouseEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
@@ -33,6 +33,16 @@ class Pointer:
 
     def click(self, place: QPoint) -> None:
         QTest.mouseClick(self.view.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+
+    def hover(self, place: QPoint) -> None:
+        # As an event of its own: QTest.mouseMove reaches nothing while no button is down on a scaled screen.
+        port = self.view.viewport()
+        where = QPointF(place)
+        none = Qt.MouseButton.NoButton
+        event = QMouseEvent(
+            QEvent.Type.MouseMove, where, port.mapToGlobal(where), none, none, Qt.KeyboardModifier.NoModifier
+        )
+        QApplication.sendEvent(port, event)
 
     def wheel(self, place: QPointF, steps: float) -> None:
         port = self.view.viewport()

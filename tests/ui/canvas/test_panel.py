@@ -306,16 +306,13 @@ def test_the_read_out_names_the_pixel_under_the_pointer(panel, view, zoom) -> No
 def test_the_read_out_follows_the_pointer_and_leaves_with_it(panel, view, pointer, collected) -> None:
     readings = collected(panel.cursor_moved)
     panel.set_map(blob(), class_name="Melanoma", score=0.712)
-    for place in (pointer.at(200.5, 160.5), pointer.at(300.5, 160.5)):
-        QTest.mouseMove(view.viewport(), place)
-        QApplication.processEvents()
+    pointer.hover(pointer.at(300.5, 160.5))
     words = panel._readout.accessibleDescription()
     assert readings[-1].x in {300, 299, 301}
     assert "Melanoma 71.2 %" in words
     assert panel._readout.isVisible()
     assert not panel._readout.geometry().intersects(view.image_rect().toRect())
-    QTest.mouseMove(view.viewport(), QPoint(2, 2))
-    QApplication.processEvents()
+    pointer.hover(QPoint(2, 2))
     assert readings[-1] is None
     assert not panel._readout.isVisible()
 
