@@ -169,7 +169,7 @@ def build(name: str, plan: Plan | None = None, *, seed: int | None = None) -> nn
 
     Args:
         plan: sizes; the published ones when None.
-        seed: of the random weights; None leaves them unset, to be loaded. The program's random state is not touched.
+        seed: of the random weights; None makes them zero, to be loaded. The program's random state is not touched.
 
     Raises:
         ModelError: when the name or an option is unknown, or the head cannot be had.
@@ -341,13 +341,17 @@ def _initialised(seed: int | None) -> Iterator[None]:
 
 
 class _Unset(TorchFunctionMode):
-    """Skips drawing random numbers, since the weights are loaded anyway."""
+    """Puts zeros where random numbers would be drawn, since the weights are loaded anyway.
 
-    _DRAWING = frozenset({"normal_", "uniform_", "trunc_normal_", "erfinv_", "kaiming_normal_", "kaiming_uniform_"})
+    Zeros, since truncated draws repeat until every value lies in their range.
+    """
+
+    _DRAWING = frozenset({"normal_", "uniform_", "kaiming_normal_", "kaiming_uniform_"})
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if getattr(func, "__name__", "") in self._DRAWING:
-            return args[0] if args else (kwargs or {})["tensor"]
+            with torch.no_grad():
+                return (args[0] if args else (kwargs or {})["tensor"]).zero_()
         return func(*args, **(kwargs or {}))
