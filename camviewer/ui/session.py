@@ -558,9 +558,11 @@ class Session(QObject):
             return
         self._records[image_id] = record
         self._outlines.pop(image_id, None)
-        self.item_changed.emit(self._item(record))
-        if self.current is not None and self.current.record.id == image_id:
+        shown = self.current is not None and self.current.record.id == image_id
+        if self.current is not None and shown:
             self.current = replace(self.current, record=record)
+        self.item_changed.emit(self._item(record))
+        if shown:
             self.refresh_regions()
 
     def store_failure(self, image_id: int, message: str) -> None:

@@ -153,7 +153,9 @@ class GalleryDelegate(QStyledItemDelegate):
         painter.drawText(rect, flags | Qt.AlignmentFlag.AlignRight, right_text)
         right = rect.right() - number - 4
         if item.class_name and item.probability is not None:
-            room = int(rect.width() * 0.62 - number - 16)
+            # The image's own name comes first; the class takes what is left, at least its swatch.
+            taken = min(metrics.horizontalAdvance(item.label), rect.width() * 0.5)
+            room = int(rect.width() - taken - number - 26)
             name = metrics.elidedText(item.class_name, Qt.TextElideMode.ElideRight, max(0, room))
             width = metrics.horizontalAdvance(name)
             area = QRectF(right - width, rect.top(), width + 1, rect.height())

@@ -161,7 +161,7 @@ class Gallery(QWidget):
         self._current: int | None = None
         self._progress_words = label("0 of 0 reviewed", "section")
         self._progress = QProgressBar()
-        self._progress.setFixedWidth(72)
+        self._progress.setFixedWidth(48)
         self._progress.setTextVisible(False)
         self._progress.setAccessibleName("Share reviewed")
         set_property(self._progress, "tint", "ok")
@@ -181,7 +181,8 @@ class Gallery(QWidget):
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search names")
         self.search.setClearButtonEnabled(True)
-        self.search.setFixedWidth(theme().px(150))
+        self.search.setMinimumWidth(theme().px(84))
+        self.search.setMaximumWidth(theme().px(150))
         name_control(self.search, "Search names", tip="Show images whose name holds every word", key="Ctrl+F")
         magnifier = self.search.addAction(icon("search", "text-3"), QLineEdit.ActionPosition.LeadingPosition)
         theme().bind(magnifier, lambda action: action.setIcon(icon("search", "text-3")))  # type: ignore[attr-defined]
@@ -191,6 +192,7 @@ class Gallery(QWidget):
         self._search_delay.timeout.connect(self._apply_search)
         self.search.textChanged.connect(self._search_delay.start)
         self._sort = QComboBox()
+        self._sort.setFixedWidth(theme().px(128))
         for key, text in SORTS:
             self._sort.addItem(text, key)
         name_control(self._sort, "Order", tip="Order of the images")
@@ -198,7 +200,7 @@ class Gallery(QWidget):
 
         bar = QHBoxLayout()
         bar.setContentsMargins(EDGE, 4, EDGE, 0)
-        bar.setSpacing(12)
+        bar.setSpacing(10)
         bar.addWidget(self._progress_words)
         bar.addWidget(self._progress)
         bar.addLayout(chips)

@@ -1,0 +1,144 @@
+"""The window: opening, reviewing, undo, keys, names of all controls, closing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAccessible
+from PySide6.QtWidgets import QWidget
+
+from camviewer.project.records import Box
+from camviewer.project.store import Project
+from camviewer.ui.main_window import MainWindow
+from camviewer.ui.settings import SettingsStore
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    images = tmp_path / "spots"
+    images.mkdir()
+    for number in range(4):
+        pixels = np.full((60, 80, 3), 200 - number * 20, np.uint8)
+        Image.fromarray(pixels).save(images / f"spot_{number}.png")
+    (images / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
+    return images
+
+
+@pytest.fixture
+def window(qtbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    # The engine has its own tests; here it must not load torch.
+    monkeypatch.setattr("camviewer.ui.computing.Computing.start", lambda self: None)
+    main = MainWindow(SettingsStore(tmp_path / "settings.json"))
+    main.resize(1280, 800)
+    main.show()
+    yield main
+    main.close()
+
+
+def open_and_wait(window: MainWindow, folder: Path, qtbot) -> None:
+    window.session.open_folder(folder)
+    qtbot.waitUntil(lambda: window.gallery.model.total() == 5, timeout=10_000)
+    qtbot.waitUntil(
+        lambda: window.session.current is not None and window.session.current.pixels is not None, timeout=10_000
+    )
+
+
+def test_a_folder_opens_with_its_broken_file_in_place(window: MainWindow, folder: Path, qtbot) -> None:
+    open_and_wait(window, folder, qtbot)
+    counts = window.gallery.model.counts()
+    assert counts["new"] == 4 and counts["failed"] == 1
+    assert (folder / "spots.camviewer").is_file()
+    assert window.session.current.record.path.name == "spot_0.png"
+
+
+def test_enter_marks_reviewed_and_goes_on_and_undo_takes_it_back(window: MainWindow, folder: Path, qtbot) -> None:
+    open_and_wait(window, folder, qtbot)
+    qtbot.keyClick(window.canvas, Qt.Key.Key_Return)
+    assert window.session.current.record.path.name == "spot_1.png"
+    assert window.gallery.model.counts()["reviewed"] == 1
+    with Project.open(folder / "spots.camviewer") as project:
+        assert project.status_counts()["reviewed"] == 1
+    window.actions_["undo"].trigger()
+    assert window.gallery.model.counts()["reviewed"] == 0
+    assert window.session.current.record.path.name == "spot_0.png"
+
+
+def test_boxes_are_kept_changed_deleted_and_come_back(window: MainWindow, folder: Path, qtbot) -> None:
+    open_and_wait(window, folder, qtbot)
+    session = window.session
+    session.add_box(Box(10, 10, 30, 30, 0, "manual"))
+    (region,) = session.regions()
+    assert session.selected == region.key
+    session.change_box(region.key, Box(12, 10, 32, 30, 0, "manual"))
+    assert session.regions()[0].shape.x0 == 12
+    session.delete_region()
+    assert session.regions() == []
+    for expected in ([12.0], [10.0], []):
+        session.undo.undo()
+        assert [entry.shape.x0 for entry in session.regions()] == expected
+    session.undo.redo()
+    session.undo.redo()
+    assert session.regions()[0].shape.x0 == 12
+
+
+def test_next_and_previous_by_key(window: MainWindow, folder: Path, qtbot) -> None:
+    open_and_wait(window, folder, qtbot)
+    qtbot.keyClick(window.canvas, Qt.Key.Key_D)
+    assert window.session.current.position == 2
+    qtbot.keyClick(window.canvas, Qt.Key.Key_A)
+    assert window.session.current.position == 1
+
+
+def test_every_focusable_control_has_a_name(window: MainWindow, folder: Path, qtbot) -> None:
+    open_and_wait(window, folder, qtbot)
+    for workspace in ("review", "model"):
+        window.set_workspace(workspace)
+        nameless = []
+        for widget in window.findChildren(QWidget):
+            if not (widget.focusPolicy() & Qt.FocusPolicy.TabFocus) or not widget.isVisible():
+                continue
+            interface = QAccessible.queryAccessibleInterface(widget)
+            if interface is not None and not interface.text(QAccessible.Text.Name).strip():
+                nameless.append(f"{type(widget).__name__} in {type(widget.parent()).__name__}")
+        assert nameless == []
+
+
+def test_settings_and_recent_projects_are_remembered(window: MainWindow, folder: Path, qtbot, tmp_path: Path) -> None:
+    open_and_wait(window, folder, qtbot)
+    window.close()
+    value = SettingsStore(tmp_path / "settings.json").value
+    assert value.recent[0].path == str(folder / "spots.camviewer")
+    assert value.recent[0].images == 5
+
+
+def test_damaged_settings_are_survived(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    for text in ("{", "[]", '{"recent": [1, {"path": 2}, {"path": "a", "images": "x"}], "opacity": "high"}'):
+        path.write_text(text)
+        value = SettingsStore(path).value
+        assert value.recent == [] and value.opacity == 0.6
+
+
+def test_torch_is_not_loaded_when_the_window_has_been_painted() -> None:
+    code = (
+        "import sys\n"
+        "from PySide6.QtWidgets import QApplication\n"
+        "app = QApplication([])\n"
+        "from camviewer.ui.main_window import MainWindow\n"
+        "from camviewer.ui.settings import SettingsStore\n"
+        "window = MainWindow(SettingsStore(None))\n"
+        "window.painted_first.connect(lambda: (print('torch' in sys.modules), setattr(window, '_closed', True)))\n"
+        "window.painted_first.connect(app.quit)\n"
+        "window.show()\n"
+        "app.exec()\n"
+        "window.engine.close(); window.gallery.pictures.close(); window.session.close()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.strip() == "False", done.stderr
+    assert done.returncode == 0, done.stderr
