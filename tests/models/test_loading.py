@@ -10,7 +10,7 @@ import torch
 import torchvision
 from PIL import Image
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 
 from camviewer.errors import CheckpointError, ModelError
 from camviewer.models.labels import read_labels
@@ -176,7 +176,7 @@ def test_users_code_runs_only_with_consent(tmp_path):
     assert classifier.preprocessing.channels == 1
     assert (classifier.head.kind, classifier.head.shown) == ("gmp_linear", "conv (+ReLU)")
     path.write_text("def build():\n    raise ValueError('no luck')\n")
-    with pytest.raises(ModelError, match="net.py failed: ValueError: no luck"):
+    with pytest.raises(ModelError, match=r"net.py failed: ValueError: no luck"):
         load_classifier(LoadRequest(model=str(path), trust_code=True))
 
 
