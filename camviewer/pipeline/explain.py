@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from camviewer.cam.requests import Explanation, MapRequest
 from camviewer.errors import CamviewerError, Cancelled, ExportError, ImageError, UsageError
 from camviewer.formats.explain_json import FILE, ExplainedBox, ExplainedMap, ExplainWriter, TopScore
-from camviewer.images.geometry import Size
+from camviewer.images.geometry import FloatMap, Size
 from camviewer.images.scan import ImageFile, scan
 from camviewer.pipeline.computation import Computation
 from camviewer.pipeline.decoder import Decoder
@@ -77,13 +77,20 @@ class ImageResult:
     error: Failure | None = None
 
 
-def find_in_map(pixels: Pixels, found: ActivationMap, rule: RegionRule) -> MapResult:
+def find_in_map(pixels: Pixels, found: ActivationMap, rule: RegionRule, *, values: FloatMap | None = None) -> MapResult:
     """Return the boxes and the mask of one map of an image.
+
+    Args:
+        pixels: upright image.
+        found: raw map.
+        rule: how regions are made.
+        values: the map upsampled to the image, where that is known already.
 
     Raises:
         UsageError: for a refinement or parameter that does not exist.
     """
-    values = found.geometry.upsample(found.values)
+    if values is None:
+        values = found.geometry.upsample(found.values)
     regions = find_regions(values, rule)
     mask = refine_mask(pixels, values, rule, regions=regions)
     return MapResult(found, regions.boxes, mask.pixels, regions.level, mask.refine, mask.reason)
@@ -328,7 +335,8 @@ def _explained_maps(pixels: Pixels, explanation: Explanation, settings: ExplainS
     probability = {score.index: score.probability for score in explanation.scores}
     save = settings.save
     for found in explanation.maps:
-        result = find_in_map(pixels, found, settings.rule)
+        values = found.geometry.upsample(found.values)
+        result = find_in_map(pixels, found, settings.rule, values=values)
         yield ExplainedMap(
             found,
             tuple(ExplainedBox(box.xyxy, box.score, probability.get(found.class_index)) for box in result.boxes)
@@ -339,7 +347,7 @@ def _explained_maps(pixels: Pixels, explanation: Explanation, settings: ExplainS
             result.reason,
             overlay(
                 pixels,
-                found.geometry.upsample(found.values),
+                values,
                 mask=result.mask,
                 boxes=[box.xyxy for box in result.boxes],
                 colour_map=settings.colour_map,
