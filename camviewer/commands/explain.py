@@ -91,12 +91,18 @@ def run(given: argparse.Namespace) -> int:
         for sentence in computation.summary.warnings:
             line.warn(sentence)
 
+        unexpected = False
+
         def show(done: int, path: Path, failure: Failure | None) -> None:
+            nonlocal unexpected
             if failure is not None:
+                unexpected = unexpected or failure.kind == "unexpected"
                 line.warn(failure.message)
             line.advance(done)
 
         report = explain_folder(settings, images, computation, on_image=show, cancelled=interrupted)
+    if unexpected and not given.verbose:
+        warn("With --verbose the cause is shown here.")
     done = count(report.images - report.failed, "image")
     failed = f", {report.failed} cannot be explained" if report.failed else ""
     if report.images < report.total:

@@ -339,13 +339,13 @@ def _explained_maps(pixels: Pixels, explanation: Explanation, settings: ExplainS
         result = find_in_map(pixels, found, settings.rule, values=values)
         yield ExplainedMap(
             found,
-            tuple(ExplainedBox(box.xyxy, box.score, probability.get(found.class_index)) for box in result.boxes)
+            boxes=tuple(ExplainedBox(box.xyxy, box.score, probability.get(found.class_index)) for box in result.boxes)
             if "boxes" in save
             else (),
-            result.mask if "masks" in save else None,
-            result.refine,
-            result.reason,
-            overlay(
+            mask=result.mask if "masks" in save else None,
+            refine=result.refine,
+            reason=result.reason,
+            overlay=overlay(
                 pixels,
                 values,
                 mask=result.mask,
