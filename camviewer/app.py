@@ -54,6 +54,14 @@ def run(argv: list[str]) -> int:
         return 2
     except SystemExit as leaving:  # --help and --version
         return leaving.code if isinstance(leaving.code, int) else 0
+    if sys.platform.startswith("linux") and not any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    ):
+        # Without this Qt aborts the process with a page of its own words.
+        if not (arguments.smoke_test or arguments.screenshot):
+            print("There is no display. camviewer-cli works without one; see camviewer-cli --help.", file=sys.stderr)
+            return 1
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
     with _private_home() if arguments.smoke_test else contextlib.nullcontext():
         return _run(arguments)
 
