@@ -67,6 +67,7 @@ class ExplainedMap:
         refine: refinement that drew the mask.
         reason: why the mask is empty.
         overlay: RGB ``[height, width, 3]`` to save as PNG, or None.
+        doubt: how likely the mask is wrong, 0..1, or None when not judged.
     """
 
     map: ActivationMap
@@ -75,6 +76,7 @@ class ExplainedMap:
     refine: str = "none"
     reason: str = ""
     overlay: NDArray[np.uint8] | None = None
+    doubt: float | None = None
 
 
 class ExplainWriter:
@@ -193,6 +195,8 @@ class ExplainWriter:
                     }
                     if not entry.mask.any():
                         row["reason"] = entry.reason or "no region"
+                    if entry.doubt is not None:
+                        row["doubt"] = finite(entry.doubt)
                     masks.append(row)
                 if entry.overlay is not None:
                     self._write(f"overlays/{stem}_{tail}.png", png(entry.overlay), written)

@@ -56,13 +56,14 @@ class BoxRow:
 
 @dataclass(frozen=True, slots=True)
 class MaskRow:
-    """A mask of an image; `reason` says why it is empty."""
+    """A mask of an image; `reason` says why it is empty, `doubt` (0..1, None: not judged) how likely it is wrong."""
 
     map: int
     class_index: int
     file: str
     refine: str
     reason: str
+    doubt: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,4 +274,5 @@ def _read_mask_row(fields: Fields, known: set[int]) -> MaskRow:
         _path(fields, "file"),
         fields.text("refine"),
         fields.text("reason", ""),
+        fields.number_or_none("doubt") if fields.has("doubt") else None,
     )
