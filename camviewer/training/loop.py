@@ -83,7 +83,8 @@ def fit(
     if len(counts) > classes:
         raise UsageError(f"A label is {int(training.labels.max())}, but there are {classes} classes.")
     device = torch.device(device)
-    network.to(device)
+    # Convolutions on most devices are faster when the channels lie side by side.
+    network.to(device, memory_format=torch.channels_last)
     trained = trainable(network, settings.scope)
     optimiser = _optimiser(network, trained, settings)
     weights = _class_weights(counts, settings).to(device)
@@ -116,7 +117,7 @@ def fit(
                 target = torch.from_numpy(training.labels[index]).to(device)
                 optimiser.zero_grad(set_to_none=True)
                 with torch.autocast(device.type, torch.bfloat16, settings.mixed_precision and device.type == "cuda"):
-                    logits = network(_normalise(values, settings).to(device))
+                    logits = network(_normalise(values, settings).to(device, memory_format=torch.channels_last))
                 logits = _plain(logits).float()
                 loss = F.cross_entropy(logits, target, weights, label_smoothing=settings.label_smoothing)
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -154,7 +155,7 @@ def predict(
     with torch.inference_mode():
         for start in range(0, len(pixels), settings.batch_size):
             values = _normalise(_values(pixels[start : start + settings.batch_size]), settings)
-            parts.append(_plain(network(values.to(device))).float().cpu().numpy())
+            parts.append(_plain(network(values.to(device, memory_format=torch.channels_last))).float().cpu().numpy())
     return np.concatenate(parts)
 
 
@@ -213,7 +214,7 @@ def _training_mode(network: nn.Module, scope: str) -> None:
 
 
 def _values(pixels: Pixels) -> Tensor:
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous().float().div(255)
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(255)
 
 
 def _normalise(values: Tensor, settings: TrainSettings) -> Tensor:
