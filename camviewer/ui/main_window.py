@@ -18,6 +18,7 @@ from PySide6.QtGui import (
     QPaintEvent,
     QResizeEvent,
     QShortcut,
+    QShowEvent,
 )
 from PySide6.QtWidgets import (
     QApplication,
@@ -92,6 +93,7 @@ class MainWindow(QMainWindow):
         self.computing = Computing(self.session, self.engine, self)
         self.demo: Demo | None = None
         self._painted = False
+        self._started = False
         self._closed = False
         self._has_map = False
         self.setWindowTitle("camviewer")
@@ -399,6 +401,11 @@ class MainWindow(QMainWindow):
         if (event.oldSize().width() >= WIDE) != (event.size().width() >= WIDE) or not self._painted:
             self._lay_out()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        # Where opaque children cover the window, it gets no paint event of its own.
+        QTimer.singleShot(150, self, self._after_first_paint)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
         if not self._painted:
@@ -407,6 +414,9 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def _after_first_paint(self) -> None:
+        if self._started:
+            return
+        self._started = self._painted = True
         self.painted_first.emit()
         if not self._closed:
             self.computing.start()
@@ -837,7 +847,6 @@ class MainWindow(QMainWindow):
             value = self.settings.value
             value.geometry = encode_bytes(bytes(self.saveGeometry().data()))
             self.settings.save()
-            self.hide()
             ended = [self.engine.close(), self.gallery.pictures.close(), self.session.close()]
             if not all(ended):
                 log.warning("threads did not end in time; leaving the process")
