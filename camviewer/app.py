@@ -67,7 +67,7 @@ def run(argv: list[str]) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from PySide6.QtCore import QTimer
+    from PySide6.QtCore import Qt, QTimer
     from PySide6.QtWidgets import QApplication
 
     from camviewer.desktop import APP_ID
@@ -96,6 +96,8 @@ def _run(arguments: argparse.Namespace) -> int:
     theme()
     window = MainWindow(settings)
     errors.happened.connect(window.show_error)
+    # Qt's own quit at the last window does not come when a dialog or menu was left open.
+    window.closed.connect(app.quit, Qt.ConnectionType.QueuedConnection)
     if arguments.size:
         width, _, height = arguments.size.partition("x")
         window.resize(int(width), int(height))

@@ -77,9 +77,11 @@ class MainWindow(QMainWindow):
 
     Signals:
         painted_first: the first paint is done; whatever is slow may start now.
+        closed: the window is closed, its threads have ended.
     """
 
     painted_first = Signal()
+    closed = Signal()
 
     def __init__(
         self, settings: SettingsStore, *, engine: Engine | None = None, dialogs: FileDialogs | None = None
@@ -853,6 +855,7 @@ class MainWindow(QMainWindow):
                 logging.shutdown()
                 os._exit(0)
         event.accept()
+        self.closed.emit()
 
 
 def first_focusable(pane: QWidget) -> QWidget | None:
