@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from camviewer.images.geometry import Affine, CellPositions, Geometry
 from camviewer.project.mask_blob import MaskBlob, unpack
-from camviewer.project.records import ActivationMap, Box, ImageRecord, Mask
+from camviewer.project.records import ActivationMap, Box, ImageRecord, Mask, Slot
 
 IMAGE_COLUMNS = (
     "id, path, width, height, file_size, sha256, status, flags, note, top, error, reviewer, reviewed_at, changed_at"
@@ -21,6 +22,16 @@ MASK_COLUMNS = "class_id, slot, run_id, width, height, x0, y0, x1, y1, area, ref
 MAP_COLUMNS = (
     "id, run_id, class_index, method, layer, row_count, column_count, data, geometry, seconds, precision, flags"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMask:
+    """A mask as it lies in the file, without class and slot: packed pixels and where they come from."""
+
+    blob: MaskBlob
+    refine: str = "none"
+    reason: str = ""
+    run: int | None = None
 
 
 def path_bytes(path: PurePosixPath) -> bytes:
@@ -41,7 +52,7 @@ def read_image(row: Sequence[Any]) -> ImageRecord:
         file_size=row[4],
         sha256=row[5],
         status=row[6],
-        flags=tuple(json.loads(row[7])),
+        flags=read_flags(row[7]),
         note=row[8],
         top=tuple((int(index), float(logit), float(p)) for index, logit, p in json.loads(row[9])),
         error=row[10],
@@ -83,8 +94,30 @@ def read_box(row: Sequence[Any]) -> Box:
 
 def read_mask(row: Sequence[Any]) -> Mask:
     """Return the mask of a row of `MASK_COLUMNS`."""
+    stored = read_stored_mask(row)
+    return Mask(unpack(stored.blob), row[0], row[1], stored.refine, stored.reason, stored.run)
+
+
+def read_stored_mask(row: Sequence[Any]) -> StoredMask:
+    """Return the mask of a row of `MASK_COLUMNS`, still packed."""
     blob = MaskBlob((row[3], row[4]), (row[5], row[6], row[7], row[8]), row[9], row[12])
-    return Mask(unpack(blob), row[0], row[1], row[10], row[11], row[2])
+    return StoredMask(blob, refine=row[10], reason=row[11], run=row[2])
+
+
+def mask_values(class_id: int, slot: Slot, mask: StoredMask) -> tuple[Any, ...]:
+    """Return a mask as `MASK_COLUMNS`."""
+    blob = mask.blob
+    return (class_id, slot, mask.run, *blob.size, *blob.bounds, blob.area, mask.refine, mask.reason, blob.data)
+
+
+def flags_text(flags: Iterable[str]) -> str:
+    """Return flags as they are kept: each once, in order of their names."""
+    return json.dumps(sorted(set(flags)))
+
+
+def read_flags(text: str) -> tuple[str, ...]:
+    """Return kept flags."""
+    return tuple(json.loads(text))
 
 
 def geometry_to_json(geometry: Geometry) -> dict[str, Any]:

@@ -45,14 +45,18 @@ from camviewer.project.rows import (
     IMAGE_COLUMNS,
     MAP_COLUMNS,
     MASK_COLUMNS,
+    StoredMask,
     box_values,
+    flags_text,
     geometry_to_json,
+    mask_values,
     path_bytes,
     plain,
     read_box,
     read_image,
     read_map,
     read_mask,
+    read_stored_mask,
 )
 
 SUFFIX = ".camviewer"
@@ -255,8 +259,16 @@ class Project:
             run("UPDATE classes SET colour = ? WHERE id = ?", (colour, new_id))
         return AnnotationClass(new_id, name, colour)
 
-    def set_class_table(self, table: ClassTable) -> None:
+    def next_class_id(self) -> int:
+        """Return the lowest id above all that classes of this project ever had."""
+        row = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'classes'")
+        return 1 + (int(row[0]) if row else 0)
+
+    def set_class_table(self, table: ClassTable, *, restore: bool = False) -> None:
         """Replace names, colours and the mapping; classes keep their ids.
+
+        Args:
+            restore: an edit is taken back, so that an id which was used before means what it meant.
 
         Raises:
             ProjectError: when a class that regions carry would vanish, or an id that belonged to a removed class
@@ -264,10 +276,9 @@ class Project:
         """
         with self.transaction() as run:
             have = {row[0] for row in run("SELECT id FROM classes")}
-            last = run("SELECT seq FROM sqlite_sequence WHERE name = 'classes'").fetchone()
-            highest = last[0] if last else 0
+            free = self.next_class_id()
             for entry in table.classes:
-                if entry.id < 1 or (entry.id not in have and entry.id <= highest):
+                if entry.id < 1 or (entry.id not in have and entry.id < free and not restore):
                     raise ProjectError(f"Class id {entry.id} was used before; give {entry.name} a new one.")
             run("DELETE FROM model_classes")
             for gone in have - {entry.id for entry in table.classes}:
@@ -367,7 +378,7 @@ class Project:
 
     def set_flags(self, image_id: int, flags: Iterable[str]) -> None:
         """Replace an image's flags."""
-        self._update_image(image_id, "flags", json.dumps(sorted(set(flags))))
+        self._update_image(image_id, "flags", flags_text(flags))
 
     def set_note(self, image_id: int, note: str) -> None:
         """Replace an image's note."""
@@ -542,6 +553,17 @@ class Project:
             self._touch(image_id)
         return box
 
+    def reserve_box_ids(self, count: int = 1) -> range:
+        """Return ids for new boxes that no other box ever had or gets."""
+        with self.transaction() as run:
+            found = run("SELECT seq FROM sqlite_sequence WHERE name = 'boxes'").fetchone()
+            last = int(found[0]) if found else 0
+            if found:
+                run("UPDATE sqlite_sequence SET seq = ? WHERE name = 'boxes'", (last + count,))
+            else:
+                run("INSERT INTO sqlite_sequence (name, seq) VALUES ('boxes', ?)", (last + count,))
+        return range(last + 1, last + count + 1)
+
     def remove_box(self, image_id: int, box_id: int) -> None:
         """Remove a box."""
         with self.transaction() as run:
@@ -566,6 +588,14 @@ class Project:
         )
         with self._intact():
             return [read_mask(row) for row in rows]
+
+    def stored_mask(self, image_id: int, class_id: int, *, slot: Slot = "reviewed") -> StoredMask | None:
+        """Return a mask without unpacking it, or None."""
+        row = self._one(
+            f"SELECT {MASK_COLUMNS} FROM masks WHERE image_id = ? AND class_id = ? AND slot = ?",
+            (image_id, class_id, slot),
+        )
+        return None if row is None else read_stored_mask(row)
 
     def final_masks(self, image_id: int) -> list[Mask]:
         """Return one mask a class: the reviewed one where there is one, else the automatic one.
@@ -605,21 +635,10 @@ class Project:
             raise ProjectError(f"The mask has {columns} x {rows} pixels, the image {width} x {height}.")
 
     def _write_mask(self, image_id: int, mask: Mask) -> None:
-        blob = pack(mask.pixels)
+        stored = StoredMask(pack(mask.pixels), mask.refine, mask.reason, mask.run)
         self._connection.execute(
             f"INSERT OR REPLACE INTO masks (image_id, {MASK_COLUMNS}) VALUES ({', '.join('?' * 14)})",
-            (
-                image_id,
-                mask.class_id,
-                mask.slot,
-                mask.run,
-                *blob.size,
-                *blob.bounds,
-                blob.area,
-                mask.refine,
-                mask.reason,
-                blob.data,
-            ),
+            (image_id, *mask_values(mask.class_id, mask.slot, stored)),
         )
 
     def _touch(self, image_id: int) -> None:
