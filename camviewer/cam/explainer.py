@@ -15,9 +15,10 @@ from torch.nn import functional
 from camviewer.cam import closed, further, grids, methods, scorecam
 from camviewer.cam.capture import RELU_SUFFIX, Capture, CaptureCache, LayerView, run_pass
 from camviewer.cam.device import Device
-from camviewer.cam.requests import Explanation, MapRequest, contrast_class, select_classes
+from camviewer.cam.requests import ClassUnits, Explanation, MapRequest, contrast_class, select_classes
 from camviewer.cam.taps import cancellable
 from camviewer.cam.targets import Target, finer_target, make_target, rows
+from camviewer.cam.units import Pooled, pooled_units, rank_units
 from camviewer.catalogue.methods import method as method_spec
 from camviewer.catalogue.parameters import Value
 from camviewer.errors import Cancelled, MethodError
@@ -141,6 +142,81 @@ class Explainer:
         if len(keys) != len(images):
             raise ValueError(f"{len(keys)} keys for {len(images)} images")
         return self._explain(images, request, keys, _Listeners(None, on_partial, cancelled), on_progress)
+
+    def units(
+        self,
+        pixels: Pixels,
+        *,
+        class_index: int | None = None,
+        most: int = 24,
+        key: Hashable | None = None,
+        offset: bool = True,
+        cancelled: Check | None = None,
+    ) -> ClassUnits:
+        """Return the units that speak for a class most, from one forward pass (none where `key` is known).
+
+        Args:
+            pixels: upright RGB ``[H, W, 3]``.
+            class_index: None for the predicted class.
+            most: at most so many units, largest contribution first.
+            key: names the image's content, as in `explain`.
+            offset: place cells by their measured positions instead of the even grid.
+            cancelled: asked inside the forward pass.
+
+        Raises:
+            MethodError: when no weights connect units with classes, with the reason.
+            Cancelled, ModelError, UsageError: as in `explain`.
+        """
+        classes = "predicted" if class_index is None else (class_index,)
+        request = MapRequest((), classes, offset=offset)
+        (job,) = self._features([pixels], [key], request, cancelled)
+        view, A = self._at_head(job.base)
+        chosen = job.classes[0]
+        found, bias = rank_units(self.classifier.head, A, chosen)
+        listed = tuple(found[: max(0, most)])
+        rest = sum(unit.contribution for unit in found[len(listed) :])
+        score = sum(unit.contribution for unit in found) + bias
+        grid = grids.make_grid((A.shape[2], A.shape[1]), _size(job.base), view.cells if offset else None)
+        geometry = self._geometry(job.base.plan, grid, request)
+        return ClassUnits(chosen, score, bias, view.name, listed, len(found), rest, geometry)
+
+    def pooled(
+        self,
+        images: Sequence[Pixels],
+        *,
+        keys: Sequence[Hashable | None] | None = None,
+        cancelled: Check | None = None,
+    ) -> Pooled:
+        """Return what the head's pooling makes of each unit, ``[N, K]`` float32, for `most_exciting`.
+
+        One forward pass a batch; nothing for images whose key is known. Errors as in `units`.
+        """
+        keys = keys if keys is not None else [None] * len(images)
+        jobs = self._features(images, keys, MapRequest(()), cancelled)
+        rows_ = [pooled_units(self.classifier.head, self._at_head(job.base)[1]).cpu().numpy() for job in jobs]
+        return np.stack(rows_) if rows_ else np.zeros((0, 0), dtype=np.float32)
+
+    def _features(
+        self,
+        images: Sequence[Pixels],
+        keys: Sequence[Hashable | None],
+        request: MapRequest,
+        cancelled: Check | None,
+    ) -> list[_Job]:
+        """Return the images' captures with what enters the head."""
+        head = self.classifier.head
+        if head.kind == "none":
+            raise MethodError(f"Units have no weights for the classes of this network. {head.reason}")
+        self.device.notices.clear()
+        with torch.no_grad(), cancellable(cancelled):
+            jobs = [self._new_job(pixels, key) for pixels, key in zip(images, keys, strict=True)]
+            self._run_passes([(job, job.base) for job in jobs], request, {})
+        self._keep(jobs)
+        return jobs
+
+    def _at_head(self, capture: Capture) -> tuple[LayerView, Tensor]:
+        view = self._view("", _size(capture))
+        return view, view.activations(capture)
 
     # ---- one request ----
 
@@ -384,7 +460,7 @@ class Explainer:
 
     def _settle(self, job: _Job, logits: Tensor, request: MapRequest, parameters: dict[str, Settings]) -> None:
         """Fix classes and targets from the logits of the image as it is; further views take the same."""
-        if job.targets:
+        if job.classes:
             return
         job.classes = select_classes(request.classes, _ranking(logits))
         for name in request.methods:

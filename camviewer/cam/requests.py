@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from camviewer.catalogue.methods import method
 from camviewer.catalogue.parameters import Value, complete
 from camviewer.errors import UsageError
-from camviewer.images.geometry import InputPlan
+from camviewer.images.geometry import FloatMap, Geometry, InputPlan
 from camviewer.models.records import ClassScore
 from camviewer.project.records import ActivationMap
 
@@ -83,6 +83,52 @@ class Explanation:
     plan: InputPlan
     identity_error: float | None = None
     notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassUnit:
+    """One unit of the layer that enters the head, as one class sees it.
+
+    Attributes:
+        unit: channel, from 0.
+        weight: ``w^c_k`` of the last layer.
+        pooled: what the head makes of the unit: ``mean(A_k)``, ``max(A_k)`` behind max pooling, the mean over the
+            cells where the class map is positive behind a class ReLU.
+        contribution: ``weight * pooled``, in logits.
+        share: of the logit, ``contribution / |S_c|``; None where ``S_c`` is 0.
+        values: the unit's own map ``A_k``, float32 ``[rows, columns]``.
+    """
+
+    unit: int
+    weight: float
+    pooled: float
+    contribution: float
+    share: float | None
+    values: FloatMap
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassUnits:
+    """The units that speak for a class most, largest contribution first.
+
+    Attributes:
+        class_index: the class.
+        logit: ``S_c``: the contributions of all units and `bias`.
+        bias: what the bias adds to it.
+        layer: where the units are.
+        total: units of the layer.
+        rest: contribution of the units that are not listed.
+        geometry: places the cells of every unit's map in the image.
+    """
+
+    class_index: int
+    logit: float
+    bias: float
+    layer: str
+    units: tuple[ClassUnit, ...]
+    total: int
+    rest: float
+    geometry: Geometry
 
 
 def contrast_class(target: str) -> int | None:
