@@ -143,7 +143,7 @@ def test_pooled_features_and_the_images_that_excite_a_unit(head: str) -> None:
         with torch.no_grad():
             a = network.features(explainer.classifier.prepare(pixels)[0])[0]
         expected = a.amax((1, 2)) if head == "gmp" else a.mean((1, 2))
-        np.testing.assert_allclose(row, expected.numpy(), rtol=1e-6)
+        np.testing.assert_allclose(row, expected.numpy(), atol=2e-6 * float(expected.max()))  # batched sums
     unit = int(pooled.std(axis=0).argmax())
     best = most_exciting(pooled, unit, count=2)
     assert [value for _, value in best] == sorted(pooled[:, unit].tolist(), reverse=True)[:2]
