@@ -218,6 +218,16 @@ def read_coco(path: Path) -> tuple[tuple[Category, ...], list[CocoImage]]:
     Raises:
         FormatError: naming file and field.
     """
+    categories, images = iterate_coco(path)
+    return categories, list(images)
+
+
+def iterate_coco(path: Path) -> tuple[tuple[Category, ...], Iterator[CocoImage]]:
+    """Return categories, and images whose regions are drawn one image at a time.
+
+    Raises:
+        FormatError: naming file and field; for the regions of an image, when that is reached.
+    """
     top = read_json(path)
     categories = {}
     for entry in top.objects("categories"):
@@ -237,9 +247,9 @@ def read_coco(path: Path) -> tuple[tuple[Category, ...], list[CocoImage]]:
         if number not in by_image:
             entry.fail("image_id", f"names image {number}, which the file does not have")
         by_image[number].append(entry)
-    return tuple(categories.values()), [
+    return tuple(categories.values()), (
         _read_image(name, size, by_image[number], set(categories)) for number, (name, size) in images.items()
-    ]
+    )
 
 
 def _read_image(name: str, size: tuple[int, int], entries: list[Fields], categories: set[int]) -> CocoImage:

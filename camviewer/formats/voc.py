@@ -223,3 +223,30 @@ def read_indexed(path: Path, *, size: Size | None = None) -> NDArray[np.uint8]:
         raise
     except (OSError, ValueError, SyntaxError) as error:
         raise FormatError(f"{path.name} cannot be read as an image.", details=repr(error)) from error
+
+
+def read_labelmap(path: Path) -> dict[int, str]:
+    """Return class names by their number in the PNGs, from a ``labelmap.txt`` of ``name:r,g,b:parts:actions`` lines.
+
+    Raises:
+        FormatError: naming file and line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(f"{path.name} cannot be read as text.", details=repr(error)) from error
+    flat = palette()
+    number_of = {tuple(flat[3 * i : 3 * i + 3]): i for i in range(256)}
+    names = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        fields = line.split(":")
+        colour = fields[1].split(",") if len(fields) > 1 else []
+        if len(colour) != 3 or not all(part.strip().isdigit() for part in colour):
+            raise FormatError(f"{path.name}: line {number} needs name:red,green,blue.")
+        index = number_of.get(tuple(int(part) for part in colour))
+        if index is None:
+            raise FormatError(f"{path.name}: line {number} has a colour that is not in VOC's palette.")
+        names[index] = fields[0].strip()
+    return names

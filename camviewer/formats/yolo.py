@@ -7,6 +7,7 @@ without holes: never the master copy.
 from __future__ import annotations
 
 import json
+import re
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,3 +160,66 @@ def read_yolo(path: Path, *, size: Size) -> YoloLabels:
         else:
             raise FormatError(f"{where} needs 4 numbers (a box) or at least 3 points.")
     return YoloLabels(tuple(ItemMask(class_id, mask) for class_id, mask in masks.items()), tuple(boxes))
+
+
+def read_names(path: Path) -> dict[int, str]:
+    """Return the class names of a ``data.yaml``, or of a ``classes.txt`` with one name a line.
+
+    Of YAML only what such files hold under ``names`` is read: a list or a mapping, in one line or in several.
+
+    Raises:
+        FormatError: naming file and line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(f"{path.name} cannot be read as text.", details=repr(error)) from error
+    if path.suffix.lower() == ".txt":
+        return {i: line.strip() for i, line in enumerate(lines) if line.strip()}
+    start = next((i for i, line in enumerate(lines) if re.match(r"names\s*:", line)), None)
+    if start is None:
+        raise FormatError(f"{path.name}: names is missing.")
+    inline = _without_comment(lines[start].split(":", 1)[1])
+    block = [inline] if inline else []
+    for line in lines[start + 1 :]:
+        text = _without_comment(line)
+        if text and not line.startswith((" ", "\t", "-", "]", "}")):
+            break
+        if text:
+            block.append(text)
+    joined = " ".join(block)
+    if joined[:1] in {"[", "{"}:
+        entries = re.findall(r"""(?:[^,"']|"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')+""", joined.strip("[]{} "))
+    else:
+        entries = block
+    names: dict[int, str] = {}
+    for entry in (text.strip() for text in entries):
+        if not entry:
+            continue
+        number, colon, name = entry.partition(":")
+        if colon and number.strip().isdigit():
+            names[int(number)] = _scalar(name.strip(), path)
+        else:
+            names[len(names)] = _scalar(entry.removeprefix("-").strip(), path)
+    if not names:
+        raise FormatError(f"{path.name}: names is empty.")
+    return names
+
+
+def _without_comment(line: str) -> str:
+    text = line.strip()
+    if text.startswith("#"):
+        return ""
+    return text if any(quote in text for quote in "\"'") else re.split(r"\s#", text)[0].strip()
+
+
+def _scalar(text: str, path: Path) -> str:
+    if text.startswith('"'):
+        try:
+            value = json.loads(text)
+        except ValueError:
+            raise FormatError(f"{path.name}: names holds {text!r}, which is no text.") from None
+        return str(value)
+    if text.startswith("'") and text.endswith("'") and len(text) > 1:
+        return text[1:-1].replace("''", "'")
+    return text

@@ -150,13 +150,17 @@ def change_mask_class(project: Project, image_id: int, mask: Mask, class_id: int
 
 
 def set_status(project: Project, image_ids: Iterable[int], status: Status, *, reviewer: str = "") -> Edit | None:
-    """Return the edit that decides about images; ``reviewed`` and ``skipped`` keep reviewer and time."""
+    """Return the edit that decides about images; ``reviewed`` and ``skipped`` keep reviewer and time.
+
+    An image that is to be new but has maps is computed.
+    """
     decided = Decision(status, reviewer, now()) if status in DECIDED else Decision(status)
     edits = []
     for image_id in image_ids:
         record = project.image(image_id)
-        if record.status != status:
-            edits.append(DecisionEdit(image_id, _decision(record), decided))
+        after = Decision("computed") if status == "new" and project.has_maps(image_id) else decided
+        if record.status != after.status:
+            edits.append(DecisionEdit(image_id, _decision(record), after))
     return several(edits)
 
 

@@ -8,9 +8,22 @@ from collections.abc import Callable
 APPLICATION_ID = 0x43414D56
 """``CAMV`` in the SQLite header: tells a project from any other SQLite file."""
 
-VERSION = 1
+VERSION = 2
 
-TABLES = """
+_TRUTHS = """CREATE TABLE truths (
+    image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    class_id INTEGER NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    x0 INTEGER NOT NULL, y0 INTEGER NOT NULL, x1 INTEGER NOT NULL, y1 INTEGER NOT NULL,
+    area INTEGER NOT NULL,
+    data BLOB NOT NULL,  -- see mask_blob
+    origin TEXT NOT NULL,
+    PRIMARY KEY (image_id, class_id)
+)"""
+
+TABLES = (
+    """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE classes (
@@ -92,18 +105,25 @@ CREATE TABLE masks (
     PRIMARY KEY (image_id, class_id, slot)
 );
 """
+    + _TRUTHS
+)
+"""Regions of others to compare with (`truths`) are no regions of the project: nothing exports them."""
 
-UPGRADES: dict[int, Callable[[sqlite3.Connection], None]] = {}
+UPGRADES: dict[int, Callable[[sqlite3.Connection], None]] = {1: lambda connection: _run(connection, _TRUTHS)}
 """Step from a version to the next, run inside one transaction; a step never loses a region."""
 
 
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables of the current version in an empty file, inside the caller's transaction."""
     for statement in TABLES.split(";"):
-        if statement.strip():
-            connection.execute(statement)
+        _run(connection, statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _run(connection: sqlite3.Connection, statement: str) -> None:
+    if statement.strip():
+        connection.execute(statement)
 
 
 def upgrade(connection: sqlite3.Connection, version: int) -> None:

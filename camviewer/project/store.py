@@ -234,6 +234,10 @@ class Project:
                         self._connection.execute("ROLLBACK")
                     raise
 
+    def read_rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Return the rows of a query, for this package's own use."""
+        return self._all(query, values)
+
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         with guard(self.path):
             return self._connection.execute(query, values).fetchall()
@@ -496,6 +500,10 @@ class Project:
         )
         with self._intact():
             return [read_map(row) for row in rows]
+
+    def has_maps(self, image_id: int) -> bool:
+        """Return whether an image was computed."""
+        return self._one("SELECT 1 FROM maps WHERE image_id = ? LIMIT 1", (image_id,)) is not None
 
     def _write_map(self, image_id: int, run_id: int | None, found: ActivationMap) -> None:
         values = np.ascontiguousarray(found.values, dtype="<f4")
