@@ -285,8 +285,10 @@ def _arguments(spec: ArchitectureSpec, plan: Plan) -> dict[str, Any]:
         # Auxiliary heads serve training alone; evaluation never runs them.
         transform = plan.transform_input and plan.channels == 3
         return {"aux_logits": False, "init_weights": True, "transform_input": transform}
-    if plan.image_size is not None:
-        return {"image_size": plan.image_size}
+    if (
+        spec.family == "Vision Transformer"
+    ):  # its position table is for one size; the builders' own default is 224 for all of them
+        return {"image_size": plan.image_size or spec.input_size}
     return {}
 
 

@@ -306,9 +306,9 @@ def _preprocessing(loaded: _Loaded, request: LoadRequest) -> Preprocessing:
     """Return the preprocessing: what was asked for, else what the file says, else what published weights use."""
     base = Preprocessing()
     fields = {**loaded.suggested}
-    own_size = loaded.info.input_size or (
-        loaded.size if loaded.size != (224, 224) else fields.get("input_size", loaded.size)
-    )
+    spec = BY_NAME.get(loaded.architecture)
+    as_built = loaded.size != (224, 224) or (spec is not None and spec.fixed_size)
+    own_size = loaded.info.input_size or (loaded.size if as_built else fields.get("input_size", loaded.size))
     size = (request.input_size, request.input_size) if request.input_size else own_size
     resize_size = fields.get("resize_size")
     if resize_size is not None and size != fields.get("input_size"):

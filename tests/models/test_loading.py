@@ -12,7 +12,9 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from camviewer.catalogue.architectures import architecture
 from camviewer.errors import CheckpointError, ModelError
+from camviewer.models import architectures, load
 from camviewer.models.labels import read_labels
 from camviewer.models.load import class_names, load_classifier
 from camviewer.models.outputs import pick_logits
@@ -191,6 +193,15 @@ def test_without_weights_the_network_is_random_and_says_so():
 def test_fixed_sizes_are_said():
     with pytest.raises(ModelError, match="224 x 224 pixels only"):
         load_classifier(LoadRequest(model="vit_b_32", input_size=256, device="cpu"))
+
+
+def test_a_vit_takes_the_size_its_weights_were_made_for(tmp_path, monkeypatch):
+    assert architectures.build("vit_b_32", architectures.Plan(2)).image_size == 224
+    assert architectures._arguments(architecture("vit_h_14"), architectures.Plan()) == {"image_size": 518}
+    path = tmp_path / "small.pth"
+    torch.save(torchvision.models.vit_b_32(num_classes=3).state_dict(), path)
+    monkeypatch.setattr(load, "from_transforms", lambda entry: from_transforms(entry) | {"input_size": (518, 518)})
+    assert load_classifier(LoadRequest(weights=path, device="cpu")).preprocessing.input_size == (224, 224)
 
 
 def test_logits_are_picked():
