@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 
+from camviewer.commands import NAMES
+
 HEADLESS = {"--help", "-h", "--version", "--check", "--install-desktop", "--remove-desktop"}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     arguments = sys.argv[1:] if argv is None else argv
-    from camviewer import cli
+    if arguments and (arguments[0] in HEADLESS or arguments[0] in NAMES):
+        from camviewer import cli
 
-    if arguments and (arguments[0] in HEADLESS or arguments[0] in cli.SUBCOMMANDS):
         return cli.main(arguments)
     from camviewer import app
 

@@ -67,6 +67,7 @@ def run(argv: list[str]) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    _import_what_needs_no_qt()
     from PySide6.QtCore import Qt, QTimer
     from PySide6.QtWidgets import QApplication
 
@@ -126,6 +127,12 @@ def _run(arguments: argparse.Namespace) -> int:
         errors.uninstall()
         stop_logging()
     return status
+
+
+def _import_what_needs_no_qt() -> None:
+    """Import the lower rooms before PySide6, which reads the source of every module that is imported after it."""
+    import camviewer.project.locate
+    import camviewer.workers.jobs  # noqa: F401
 
 
 def _open(window: object, arguments: argparse.Namespace) -> None:

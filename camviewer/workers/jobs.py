@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from camviewer.cam.requests import Explanation, MapRequest
 from camviewer.models.records import ClassScore, Layer, LoadRequest, ModelSummary
 from camviewer.pipeline.devices import DeviceInfo
-from camviewer.pipeline.export import ExportReport, ExportRequest
 from camviewer.project.records import ActivationMap
 from camviewer.regions.rules import RegionRule
 
 if TYPE_CHECKING:
     from camviewer.pipeline.explain import ImageResult
+    from camviewer.pipeline.export import ExportReport, ExportRequest
 
 __all__ = [
     "ActivationMap",
@@ -30,8 +30,6 @@ __all__ = [
     "EngineStarted",
     "Explanation",
     "Export",
-    "ExportReport",
-    "ExportRequest",
     "Exported",
     "ImageComputed",
     "Job",

@@ -17,9 +17,10 @@ from camviewer.images.decode import read_image
 from camviewer.models.records import LoadRequest
 from camviewer.pipeline.computation import Computation
 from camviewer.pipeline.explain import explain_image
+from camviewer.pipeline.export import ExportRequest
 from camviewer.regions.rules import RegionRule
 from camviewer.workers.engine import Engine
-from camviewer.workers.jobs import ComputeBatch, ComputeMaps, Export, ExportRequest, LoadModel, StartEngine
+from camviewer.workers.jobs import ComputeBatch, ComputeMaps, Export, LoadModel, StartEngine
 
 TIMEOUT = 60_000
 
