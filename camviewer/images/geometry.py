@@ -181,7 +181,9 @@ class Geometry:
             min(max(y0, y1, 0.0), height),
         )
 
-    def upsample(self, values: FloatMap, *, size: Size | None = None) -> FloatMap:
+    def upsample(
+        self, values: FloatMap, *, size: Size | None = None, window: tuple[int, int, int, int] | None = None
+    ) -> FloatMap:
         """Return `values` interpolated bilinearly at the pixel centres of the image.
 
         Beyond the outermost cell centres the outermost value holds; pixels whose centre lies outside `frame` were
@@ -190,9 +192,10 @@ class Geometry:
         Args:
             values: map ``[rows, columns]``.
             size: (width, height) of the result, which covers the whole image; the image's own size when None.
+            window: half-open part ``(x0, y0, x1, y1)`` of the result that is wanted, in its pixels; all when None.
 
         Returns:
-            float32 ``[height, width]``.
+            float32 ``[height, width]``, or the window of it.
         """
         rows, columns = values.shape
         if (columns, rows) != self.grid_size:
@@ -204,6 +207,8 @@ class Geometry:
             size[0], self.image_size[0] / size[0], to_cell.scale_x, to_cell.shift_x, columns, (x0, x1)
         )
         down = _interpolation(size[1], self.image_size[1] / size[1], to_cell.scale_y, to_cell.shift_y, rows, (y0, y1))
+        if window is not None:
+            across, down = across[window[0] : window[2]], down[window[1] : window[3]]
         finite = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
         return down @ (finite @ across.T)
 

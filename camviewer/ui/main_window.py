@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QEvent, Qt, QTimer, QUrl, Signal, Slot
@@ -38,9 +39,10 @@ from camviewer.catalogue.actions import Needs
 from camviewer.paths import log_dir
 from camviewer.project.records import ActivationMap
 from camviewer.project.store import SUFFIX, Project
+from camviewer.regions import drawing
 from camviewer.ui.actions import Actions, key_text
 from camviewer.ui.canvas.panel import CanvasPanel
-from camviewer.ui.canvas.records import BoxChanged, BoxDrawn, Region
+from camviewer.ui.canvas.records import TOOLS, BoxChanged, BoxDrawn, MaskEdited, PaintClass, Region
 from camviewer.ui.computing import Computing
 from camviewer.ui.controls import IconButton, Section, SegmentedControl, rule, surface
 from camviewer.ui.demo import Demo, find_demo
@@ -98,6 +100,7 @@ class MainWindow(QMainWindow):
         self._started = False
         self._closed = False
         self._has_map = False
+        self._new_class: int | None = None
         self.setWindowTitle("camviewer")
         self.setAcceptDrops(True)
         self.setMinimumSize(1024, 640)
@@ -265,8 +268,18 @@ class MainWindow(QMainWindow):
         on("mark_reviewed", self.mark_reviewed)
         on("skip", self.skip)
         on("reopen", self.reopen)
-        on("tool_select", lambda: self.canvas.set_tool("select"))
-        on("tool_box", lambda: self.canvas.set_tool("box"))
+        for tool in TOOLS:
+            on(f"tool_{tool}", lambda tool=tool: self.canvas.set_tool(tool))  # type: ignore[misc]
+        on("brush_smaller", lambda: self.canvas.resize_brush(-1))
+        on("brush_larger", lambda: self.canvas.resize_brush(1))
+        session = self.session
+        on("mask_largest", lambda: session.change_mask(drawing.keep_largest, "Largest piece kept."))
+        on("mask_fill", lambda: session.change_mask(drawing.fill_holes, "Holes filled."))
+        on("mask_small", lambda: session.change_mask(drawing.remove_small, "Small pieces removed."))
+        on("mask_smooth", lambda: session.change_mask(drawing.smooth, "Outline smoothed."))
+        on("box_from_mask", session.box_from_mask)
+        on("mask_from_box", session.mask_from_box)
+        on("copy_regions", self._copy_regions)
         on("next_method", self.computing.next_method)
         on("compute", self.computing.recompute)
         on("compute_all", self.computing.compute_all)
@@ -276,11 +289,10 @@ class MainWindow(QMainWindow):
         on("about", self.show_about)
         for number in range(1, 10):
             assign = QShortcut(QKeySequence(str(number)), self)
-            assign.activated.connect(lambda number=number: self.session.assign_class(number))
+            assign.activated.connect(lambda number=number: self._assign_class(number))
             rank = QShortcut(QKeySequence(f"Alt+{number}"), self)
             rank.activated.connect(lambda number=number: self.computing.choose_rank(number - 1))
-        self.session.undo.canUndoChanged.connect(self._enable)
-        self.session.undo.canRedoChanged.connect(self._enable)
+        self.session.undo.changed.connect(self._enable)
         self.header.reviewed_pressed.connect(self.mark_reviewed)
         self.header.skip_pressed.connect(self.skip)
         self.welcome.demo_pressed.connect(self.open_demo)
@@ -315,6 +327,7 @@ class MainWindow(QMainWindow):
         computing.map_busy.connect(self.method.set_busy)
         computing.identity_checked.connect(self.model_panel.set_check)
         computing.class_changed.connect(self.classes.set_current)
+        computing.class_changed.connect(self._show_paint_class)
         computing.choice_changed.connect(self.method.set_choice)
         computing.job_changed.connect(self.status.set_job)
         computing.job_changed.connect(self._on_job)
@@ -325,7 +338,7 @@ class MainWindow(QMainWindow):
     def _wire_panels(self) -> None:
         session, computing = self.session, self.computing
         self.gallery.image_chosen.connect(session.show_image)
-        self.classes.class_chosen.connect(computing.choose_class)
+        self.classes.class_chosen.connect(self._on_class_chosen)
         self.classes.class_pinned.connect(computing.pin_class)
         self.method.choice_changed.connect(computing.set_choice)
         self.method.recompute_requested.connect(computing.recompute)
@@ -334,6 +347,8 @@ class MainWindow(QMainWindow):
         self.canvas.threshold_found.connect(self.threshold.set_live)
         self.canvas.box_drawn.connect(self._on_box_drawn)
         self.canvas.box_changed.connect(self._on_box_changed)
+        self.canvas.mask_edited.connect(self._on_mask_edited)
+        self.canvas.hinted.connect(self._on_hint)
         self.canvas.region_selected.connect(session.select)
         self.canvas.region_deleted.connect(session.delete_region)
         self.canvas.mode_changed.connect(self._on_mode)
@@ -419,6 +434,7 @@ class MainWindow(QMainWindow):
         if self._started:
             return
         self._started = self._painted = True
+        log.info("painted first")  # benchmarks/gui.py waits for this line
         self.painted_first.emit()
         if not self._closed:
             self.computing.start()
@@ -554,6 +570,7 @@ class MainWindow(QMainWindow):
 
     @Slot(object)
     def _on_project(self, project: Project | None) -> None:
+        self._new_class = None
         self._pages.setCurrentIndex(1 if project is not None else 0)
         self.workspaces.setVisible(project is not None)
         if project is None:
@@ -641,6 +658,7 @@ class MainWindow(QMainWindow):
 
     @Slot(object)
     def _on_regions(self, regions: list[Region]) -> None:
+        self._show_paint_class()
         current = self.session.current
         size = current.record.size if current is not None else (0, 0)
         self.canvas.set_regions(regions, selected=self.session.selected)
@@ -681,11 +699,50 @@ class MainWindow(QMainWindow):
 
     @Slot(object)
     def _on_box_drawn(self, drawn: BoxDrawn) -> None:
-        from dataclasses import replace
+        self.session.add_box(replace(drawn.box, class_id=self._class_of_new()))
 
+    @Slot(object)
+    def _on_mask_edited(self, edited: MaskEdited) -> None:
+        self.session.edit_mask(edited, self._class_of_new())
+
+    @Slot(str)
+    def _on_hint(self, sentence: str) -> None:
+        first, _, rest = sentence.partition(". ")
+        self._say(f"{first.rstrip('.')}.", rest, "info")
+
+    def _class_of_new(self) -> int:
+        """Return the class of new regions: the one chosen by its number, else that of the map on screen."""
+        if self._new_class is not None and any(entry.id == self._new_class for entry in self.session.table.classes):
+            return self._new_class
         index = self.computing.class_index
-        class_id = self.session.class_id_of(index) if index is not None else 0
-        self.session.add_box(replace(drawn.box, class_id=class_id))
+        return self.session.class_id_of(index) if index is not None else 0
+
+    @Slot()
+    def _show_paint_class(self) -> None:
+        class_id = self._class_of_new()
+        name, colour = self.session.class_of(class_id)
+        self.canvas.set_paint_class(PaintClass(class_id, name, colour))
+
+    @Slot(int)
+    def _on_class_chosen(self, class_index: int) -> None:
+        self._new_class = None
+        self.computing.choose_class(class_index)
+
+    def _assign_class(self, number: int) -> None:
+        """Give the selected region the class of this number, or choose the class of new regions."""
+        if self.session.current is None or not any(entry.id == number for entry in self.session.table.classes):
+            return
+        if not self.session.assign_class(number):
+            self._say(f"New regions are {self.session.class_of(number)[0]}.", "", "info")
+        self._new_class = number
+        self._show_paint_class()
+
+    def _copy_regions(self) -> None:
+        following = self.gallery.neighbour(1, wanted=lambda _item: True)
+        if following is None:
+            self._say("There is no image after this one.", "", "info")
+        elif self.session.copy_regions(following):
+            self.session.show_image(following)
 
     @Slot(object)
     def _on_box_changed(self, changed: BoxChanged) -> None:
@@ -742,8 +799,8 @@ class MainWindow(QMainWindow):
             have.add("job")
         self.actions_.enable(have)
         stack = self.session.undo
-        self.actions_["undo"].setEnabled(stack.canUndo())
-        self.actions_["redo"].setEnabled(stack.canRedo())
+        self.actions_["undo"].setEnabled(stack.to_undo is not None)
+        self.actions_["redo"].setEnabled(stack.to_redo is not None)
         current = self.session.current
         decided = current is not None and current.record.status in ("reviewed", "skipped")
         self.actions_["reopen"].setEnabled(decided)

@@ -16,15 +16,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal, Slot
-from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from camviewer.errors import CamviewerError, ProjectError
+from camviewer.project import changes
+from camviewer.project.edits import Edit, several
+from camviewer.project.history import Step
 from camviewer.project.locate import open_folder
-from camviewer.project.records import ActivationMap, Box, ClassTable, ImageRecord, Mask, Status
+from camviewer.project.records import ActivationMap, BoolMask, Box, ClassTable, ImageRecord, Mask, Status
 from camviewer.project.store import SUFFIX, Project
-from camviewer.ui.canvas.records import Region
+from camviewer.regions.drawing import box_mask, resized_mask
+from camviewer.regions.measures import mask_box
+from camviewer.ui.canvas.records import MaskEdited, Region
 from camviewer.ui.gallery.model import NO_OUTLINE, GalleryItem, ItemOutline, short_labels
 from camviewer.ui.outlines import gallery_outline
+from camviewer.ui.undo import Undo
 from camviewer.workers.tasks import FoundImage, TaskDone, TaskPool, read_pixels, scan_images
 
 log = logging.getLogger(__name__)
@@ -84,8 +89,8 @@ class Session(QObject):
         self.tasks = TaskPool(self)
         self.tasks.done.connect(self._on_task)
         self.tasks.partial.connect(self._on_found)
-        self.undo = QUndoStack(self)
-        self.undo.setUndoLimit(200)
+        self.undo = Undo(self, on_error=self._say_error)
+        self.undo.done.connect(self._on_edited)
         self.project: Project | None = None
         self.table = ClassTable()
         self.model_names: tuple[str, ...] = ()
@@ -157,6 +162,7 @@ class Session(QObject):
         self.close_project()
         self._wanted = wanted
         self.project, self.table, self.synthetic = project, table, synthetic
+        self.undo.set_project(project)
         self._take(records)
         self.project_opened.emit(project)
         self.items_reset.emit([self._item(record) for record in self._records.values()])
@@ -171,7 +177,7 @@ class Session(QObject):
         """Close the project; it is its own autosave."""
         self.tasks.drop("scan")
         self.tasks.drop("image")
-        self.undo.clear()
+        self.undo.set_project(None)
         self._records.clear()
         self._order.clear()
         self._labels.clear()
@@ -261,6 +267,7 @@ class Session(QObject):
         if project is None or record is None:
             return
         path = project.file_of(record)
+        self.undo.end_merging()
         self.current = ShownImage(record, path, None, record.error, self._order[image_id], len(self._records))
         self.selected = None
         self._hidden.clear()
@@ -369,18 +376,9 @@ class Session(QObject):
     def add_box(self, box: Box) -> None:
         """Keep a box that was drawn."""
         project, image_id = self._editable()
-        if project is None:
+        if project is None or not self._do(lambda: changes.add_boxes(project, image_id, [box]), "Box drawn."):
             return
-        kept = self._guarded(lambda: project.add_box(image_id, box))
-        if kept is None:
-            return
-        self._push(
-            image_id,
-            "Box drawn.",
-            undo=lambda: project.remove_box(image_id, kept.id or 0),
-            redo=lambda: project.add_box(image_id, kept),
-        )
-        self.select(("box", kept.id, ""))
+        self._select_newest_box()
 
     def change_box(self, key: Hashable, box: Box, *, merge: bool = False) -> None:
         """Keep a box that was moved, resized or given another class."""
@@ -388,48 +386,156 @@ class Session(QObject):
         region = self.find_region(key)
         if project is None or region is None or not isinstance(region.shape, Box):
             return
-        before, after = region.shape, replace(box, id=region.shape.id)
-        if after.origin == "auto":
-            after = replace(after, origin="edited")
-        if self._guarded(lambda: project.update_box(image_id, after)) is None:
-            return
-        self._push(
-            image_id,
+        after = replace(box, id=region.shape.id)
+        self._do(
+            lambda: changes.change_box(project, image_id, after),
             "Box changed.",
-            undo=lambda: project.update_box(image_id, before),
-            redo=lambda: project.update_box(image_id, after),
             merge=("box", image_id, key) if merge else None,
         )
 
-    def assign_class(self, class_id: int) -> None:
-        """Give the selected region another class."""
-        region = self.find_region(self.selected)
-        if region is None or not any(entry.id == class_id for entry in self.table.classes):
+    def edit_mask(self, edited: MaskEdited, class_id: int) -> None:
+        """Keep a stroke, a polygon or a filling; without a region it goes to the mask of `class_id`."""
+        if self._editable()[0] is None:
             return
-        if isinstance(region.shape, Box):
-            self.change_box(region.key, replace(region.shape, class_id=class_id))
-            return
+        region = self.find_region(edited.key)
+        if region is not None and isinstance(region.shape, Mask):
+            class_id = region.shape.class_id
+        base = self._final_mask(class_id)
+        x0, y0, x1, y1 = edited.window
+        pixels = base.copy()
+        pixels[y0:y1, x0:x1] = edited.pixels
+        self.set_mask(pixels, class_id, edited.words)
+
+    def set_mask(self, pixels: BoolMask, class_id: int, words: str) -> None:
+        """Keep `pixels` as the mask of a class, and select it."""
         project, image_id = self._editable()
         if project is None:
             return
-        old = region.shape
-        new = replace(old, class_id=class_id, slot="reviewed", run=None)
-        if old.class_id == class_id:
+        mask = Mask(pixels, class_id, "reviewed")
+        # Selected first, so that the answer is one drawing.
+        self.selected = ("mask", class_id, "reviewed") if pixels.any() else None
+        if self._do(lambda: changes.set_mask(project, image_id, mask), words):
+            self.selection_changed.emit(self.selected)
+
+    def change_mask(self, change: Callable[[BoolMask], BoolMask], words: str) -> None:
+        """Tidy the selected mask, or the only one."""
+        region = self.selected_mask()
+        if region is None or not isinstance(region.shape, Mask):
+            self.said.emit("No mask is selected.", "Click one, or press Tab on the image", "info")
             return
-        previous = {mask.class_id: mask for mask in project.masks(image_id, slot="reviewed")}
+        after = change(region.shape.pixels)
+        if np.array_equal(after, region.shape.pixels):
+            self.said.emit("Nothing to change.", "The mask is like that already", "info")
+            return
+        self.set_mask(after, region.shape.class_id, words)
 
-        def change() -> None:
-            with project.transaction():
-                project.set_mask(image_id, new)
-                project.set_mask(image_id, replace(old, pixels=np.zeros_like(old.pixels), slot="reviewed", run=None))
+    def selected_mask(self) -> Region | None:
+        """Return the selected mask, or the image's only one when nothing is selected."""
+        masks = [region for region in self.regions() if isinstance(region.shape, Mask)]
+        chosen = next((region for region in masks if region.key == self.selected), None)
+        return masks[0] if chosen is None and self.selected is None and len(masks) == 1 else chosen
 
-        def back() -> None:
-            with project.transaction():
-                for changed in (old.class_id, class_id):
-                    _restore(project, image_id, changed, previous.get(changed))
+    def mask_from_box(self) -> None:
+        """Add the inside of the selected box to the mask of its class."""
+        region = self.find_region(self.selected)
+        current = self.current
+        if region is None or not isinstance(region.shape, Box) or current is None:
+            self.said.emit("No box is selected.", "Click one, or press Tab on the image", "info")
+            return
+        box = region.shape
+        inside = box_mask((box.x0, box.y0, box.x1, box.y1), current.record.size)
+        self.set_mask(self._final_mask(box.class_id) | inside, box.class_id, "Mask made from the box.")
 
-        self._do(image_id, "Class changed.", redo=change, undo=back)
-        self.select(("mask", class_id, "reviewed"))
+    def box_from_mask(self) -> None:
+        """Snap the selected box to the mask of its class, or draw the tight box of the selected mask."""
+        project, image_id = self._editable()
+        region = self.find_region(self.selected) or self.selected_mask()
+        if project is None or region is None:
+            self.said.emit("No region is selected.", "Click one, or press Tab on the image", "info")
+            return
+        class_id = region.shape.class_id
+        window = mask_box(self._final_mask(class_id))
+        if window is None:
+            self.said.emit("There is no mask to snap to.", "Paint one with B", "info")
+            return
+        x0, y0, x1, y1 = (float(edge) for edge in window)
+        if isinstance(region.shape, Box):
+            after = replace(region.shape, x0=x0, y0=y0, x1=x1, y1=y1, score=None)
+            if after == region.shape:
+                self.said.emit("Nothing to change.", "The box fits already", "info")
+                return
+            self._do(lambda: changes.change_box(project, image_id, after), "Box snapped to the mask.")
+        else:
+            box = Box(x0, y0, x1, y1, class_id, "manual")
+            if self._do(lambda: changes.add_boxes(project, image_id, [box]), "Box drawn around the mask."):
+                self._select_newest_box()
+
+    def copy_regions(self, image_id: int) -> bool:
+        """Copy all regions of the image on the canvas to another one, in one step; return whether any were copied.
+
+        Boxes and masks keep their place in the frame. A class that has a mask there already keeps it.
+        """
+        project, _here = self._editable()
+        current, other = self.current, self._records.get(image_id)
+        if project is None or current is None or other is None:
+            return False
+        regions = [region for region in self.regions() if region.visible]
+        if not regions or other.size == (0, 0):
+            self.said.emit("No regions to copy.", "" if regions else "Draw a box or paint a mask first", "info")
+            return False
+        kept = []
+
+        def make() -> Edit | None:
+            scale_x, scale_y = other.size[0] / current.record.size[0], other.size[1] / current.record.size[1]
+            taken = {mask.class_id for mask in project.masks(image_id, slot="reviewed")}
+            edits: list[Edit | None] = []
+            boxes = []
+            for region in regions:
+                shape = region.shape
+                if isinstance(shape, Box):
+                    boxes.append(
+                        replace(
+                            shape,
+                            x0=shape.x0 * scale_x,
+                            x1=shape.x1 * scale_x,
+                            y0=shape.y0 * scale_y,
+                            y1=shape.y1 * scale_y,
+                            origin="manual",
+                            score=None,
+                            probability=None,
+                            run=None,
+                            id=None,
+                        )
+                    )
+                elif shape.class_id in taken:
+                    kept.append(region.name)
+                else:
+                    copy = Mask(resized_mask(shape.pixels, other.size), shape.class_id, "reviewed")
+                    edits.append(changes.set_mask(project, image_id, copy))
+            return several([*edits, changes.add_boxes(project, image_id, boxes)])
+
+        if not self._do(make, "Regions copied."):
+            return False
+        if kept:
+            self.said.emit("Regions copied.", f"{', '.join(kept)}: the mask there stays as it is", "warn")
+        return True
+
+    def assign_class(self, class_id: int) -> bool:
+        """Give the selected region another class; return whether there is one to give it to."""
+        region = self.find_region(self.selected)
+        if region is None or not any(entry.id == class_id for entry in self.table.classes):
+            return False
+        shape = region.shape
+        if isinstance(shape, Box):
+            self.change_box(region.key, replace(shape, class_id=class_id))
+            return True
+        project, image_id = self._editable()
+        if project is None or shape.class_id == class_id:
+            return True
+        self.selected = ("mask", class_id, "reviewed")
+        if self._do(lambda: changes.change_mask_class(project, image_id, shape, class_id), "Class changed."):
+            self.selection_changed.emit(self.selected)
+        return True
 
     def delete_region(self, key: Hashable | None = None) -> None:
         """Delete a region, the selected one by default."""
@@ -439,24 +545,11 @@ class Session(QObject):
             return
         shape = region.shape
         if isinstance(shape, Box):
-            self._do(
-                image_id,
-                "Box deleted.",
-                redo=lambda: project.remove_box(image_id, shape.id or 0),
-                undo=lambda: project.add_box(image_id, shape),
-            )
+            box_id = shape.id or 0
+            self._do(lambda: changes.remove_boxes(project, image_id, [box_id]), "Box deleted.")
         else:
-            before = next(
-                (mask for mask in project.masks(image_id, slot="reviewed") if mask.class_id == shape.class_id), None
-            )
             # Empty and reviewed: the class has no region here, and no automatic run brings it back.
-            empty = replace(shape, pixels=np.zeros_like(shape.pixels), slot="reviewed", run=None)
-            self._do(
-                image_id,
-                "Mask deleted.",
-                redo=lambda: project.set_mask(image_id, empty),
-                undo=lambda: _restore(project, image_id, shape.class_id, before),
-            )
+            self._do(lambda: changes.clear_mask(project, image_id, shape.class_id), "Mask deleted.")
         self.select(None)
 
     def set_status(self, status: Status) -> None:
@@ -464,15 +557,9 @@ class Session(QObject):
         project, image_id = self._editable()
         if project is None:
             return
-        before = self._records[image_id].status
         who = self._reviewer
         words = {"reviewed": "Marked reviewed.", "skipped": "Skipped."}.get(status, "Review taken back.")
-        self._do(
-            image_id,
-            words,
-            redo=lambda: project.set_status([image_id], status, reviewer=who),
-            undo=lambda: project.set_status([image_id], before, reviewer=who),
-        )
+        self._do(lambda: changes.set_status(project, [image_id], status, reviewer=who), words)
 
     def status_without_decision(self) -> Status:
         """Return what the image on the canvas would be without its decision."""
@@ -484,66 +571,60 @@ class Session(QObject):
     def set_note(self, text: str) -> None:
         """Keep the note of the image on the canvas."""
         project, image_id = self._editable()
-        if project is None or self._records[image_id].note == text:
-            return
-        before = self._records[image_id].note
-        self._do(
-            image_id,
-            "Note saved.",
-            redo=lambda: project.set_note(image_id, text),
-            undo=lambda: project.set_note(image_id, before),
-        )
+        if project is not None:
+            self._do(lambda: changes.set_note(project, image_id, text), "Note saved.")
 
     def set_flags(self, flags: tuple[str, ...]) -> None:
         """Keep the flags of the image on the canvas."""
         project, image_id = self._editable()
-        if project is None:
-            return
-        before = self._records[image_id].flags
-        self._do(
-            image_id,
-            "Flags saved.",
-            redo=lambda: project.set_flags(image_id, flags),
-            undo=lambda: project.set_flags(image_id, before),
-        )
+        if project is not None:
+            self._do(lambda: changes.set_flags(project, image_id, flags), "Flags saved.")
 
     def _editable(self) -> tuple[Project | None, int]:
         if self.project is None or self.current is None or self.current.record.id is None:
             return None, 0
         return self.project, self.current.record.id
 
-    def _do(self, image_id: int, text: str, *, redo: Callable[[], object], undo: Callable[[], object]) -> None:
-        if self._guarded(lambda: (redo(), True)) is not None:
-            self._push(image_id, text, undo=undo, redo=redo)
+    def _final_mask(self, class_id: int) -> BoolMask:
+        """Return the pixels of a class's mask on the canvas; empty where it has none."""
+        region = next((r for r in self.regions() if isinstance(r.shape, Mask) and r.shape.class_id == class_id), None)
+        if region is not None and isinstance(region.shape, Mask):
+            return region.shape.pixels
+        width, height = self.current.record.size if self.current is not None else (0, 0)
+        return np.zeros((height, width), dtype=np.bool_)
 
-    def _push(
-        self,
-        image_id: int,
-        text: str,
-        *,
-        undo: Callable[[], object],
-        redo: Callable[[], object],
-        merge: Hashable | None = None,
-    ) -> None:
-        self.undo.push(_Edit(self, image_id, text, undo, redo, merge))
-        self.reload(image_id)
-        self.said.emit(text, "Ctrl+Z takes it back", "ok")
+    def _select_newest_box(self) -> None:
+        boxes = [region for region in self.regions() if isinstance(region.shape, Box)]
+        if boxes:
+            self.select(boxes[-1].key)
+
+    def _do(self, make: Callable[[], Edit | None], words: str, *, merge: Hashable = None) -> bool:
+        """Write an edit as one step of undo; a project that cannot be written is said."""
+        return self.undo.do(make, words, merge=merge)
+
+    @Slot(object, str)
+    def _on_edited(self, step: Step, direction: str) -> None:
+        """Show what an edit, or its way back, changed."""
+        images = [image_id for image_id in step.images if image_id in self._records]
+        shown = self.current.record.id if self.current is not None else None
+        if direction != "do" and images and shown not in images:
+            self.show_image(images[0])
+        for image_id in images:
+            self.reload(image_id)
+        if direction == "do":
+            self.said.emit(step.label, "Ctrl+Z takes it back", "ok")
+        elif direction == "undo":
+            self.said.emit(f"Taken back: {step.label.lower()}", "", "info")
+        else:
+            self.said.emit(f"{step.label.rstrip('.')} again.", "", "info")
 
     def _guarded(self, work: Callable[[], Any]) -> Any:
-        """Run an edit; a project that cannot be written is said, and the edit is not pushed."""
+        """Run what writes the project; one that cannot be written is said."""
         try:
             return work()
         except CamviewerError as error:
             self._say_error(error)
             return None
-
-    def apply_edit(self, image_id: int, work: Callable[[], object], words: str) -> None:
-        """Run one direction of an edit for the undo stack."""
-        if self._guarded(lambda: (work(), True)) is not None:
-            if self.current is None or self.current.record.id != image_id:
-                self.show_image(image_id)
-            self.reload(image_id)
-            self.said.emit(words, "", "info")
 
     # --- results ------------------------------------------------------------------------------------------------------
 
@@ -648,49 +729,6 @@ class Session(QObject):
         if error.details:
             log.warning("%s: %s", error.message, error.details)
         self.said.emit(error.message, "", "bad")
-
-
-class _Edit(QUndoCommand):
-    """An edit and its inverse. It was done already when it is pushed; a run of nudges is one step."""
-
-    def __init__(
-        self,
-        session: Session,
-        image_id: int,
-        text: str,
-        undo: Callable[[], object],
-        redo: Callable[[], object],
-        merge: Hashable | None,
-    ) -> None:
-        super().__init__(text.rstrip("."))
-        self._session, self._image_id = session, image_id
-        self._undo, self._redo, self._merge = undo, redo, merge
-        self._first = True
-
-    def redo(self) -> None:
-        if self._first:
-            self._first = False
-            return
-        self._session.apply_edit(self._image_id, self._redo, f"{self.text()} again.")
-
-    def undo(self) -> None:
-        self._session.apply_edit(self._image_id, self._undo, f"Taken back: {self.text().lower()}.")
-
-    def id(self) -> int:
-        return 1 if self._merge is not None else -1
-
-    def mergeWith(self, other: QUndoCommand) -> bool:
-        if not isinstance(other, _Edit) or other._merge != self._merge:
-            return False
-        self._redo = other._redo
-        return True
-
-
-def _restore(project: Project, image_id: int, class_id: int, mask: Mask | None) -> None:
-    if mask is None:
-        project.remove_mask(image_id, class_id)
-    else:
-        project.set_mask(image_id, mask)
 
 
 def _user_name() -> str:

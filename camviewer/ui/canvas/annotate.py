@@ -77,15 +77,19 @@ def snapped(rect: Rect) -> QRectF:
 
 def paint_handles(painter: QPainter, rect: Rect) -> None:
     """Paint the eight white squares of the selected box; the four on the sides only where there is room."""
-    painter.setPen(QPen(theme().color("casing", CASING_ALPHA), 1))
-    painter.setBrush(QColor(PLAIN))
     roomy_x, roomy_y = rect.x1 - rect.x0 >= 4 * HANDLE, rect.y1 - rect.y0 >= 4 * HANDLE
     for name in HANDLES:
         if (name in {"n", "s"} and not roomy_x) or (name in {"e", "w"} and not roomy_y):
             continue
-        x, y = rect.handle(name)
-        # On whole pixels, so that the square is as sharp as its edge.
-        painter.drawRect(QRectF(round(x - HANDLE / 2) + 0.5, round(y - HANDLE / 2) + 0.5, HANDLE, HANDLE))
+        paint_handle(painter, *rect.handle(name))
+
+
+def paint_handle(painter: QPainter, x: float, y: float) -> None:
+    """Paint one white square around a point."""
+    painter.setPen(QPen(theme().color("casing", CASING_ALPHA), 1))
+    painter.setBrush(QColor(PLAIN))
+    # On whole pixels, so that the square is as sharp as its edge.
+    painter.drawRect(QRectF(round(x - HANDLE / 2) + 0.5, round(y - HANDLE / 2) + 0.5, HANDLE, HANDLE))
 
 
 def paint_tag(painter: QPainter, anchor: QPointF, text: str, colour: str, room: QRectF) -> QRectF:

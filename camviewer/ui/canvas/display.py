@@ -263,12 +263,13 @@ class DisplayView(ZoomView):
             )
         elif self._mode == "swipe" and self._heat is not None:
             self._paint_swipe(painter, image)
-        self._layer.paint(painter, to_screen, room)
+        self._layer.paint(painter, to_screen)
         if self._live_visible and self._mode != "original" and self._live_outline:
             painter.save()
             painter.setTransform(to_screen, True)
             annotate.paint_path(painter, self._live_outline.path(self.zoom()), annotate.live_pen(), annotate.LIVE_WIDTH)
             painter.restore()
+        self._layer.paint_tag(painter, to_screen, room)
         if self._drawing is not None:
             annotate.paint_box(painter, on_screen(self._drawing, to_screen), annotate.PLAIN, touched=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+import numpy as np
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QColor, QPainter, QTransform
 
@@ -42,7 +43,8 @@ class RegionLayer:
         kept = {}
         for region in regions:
             if isinstance(region.shape, Mask):
-                outline = self._outlines.get(region.key) if before.get(region.key) is region.shape else None
+                same = _same_pixels(before.get(region.key), region.shape)
+                outline = self._outlines.get(region.key) if same else None
                 kept[region.key] = outline if outline is not None else Outline(outlines(region.shape.pixels))
         self._regions, self._outlines, self.selected = tuple(regions), kept, selected
 
@@ -53,6 +55,33 @@ class RegionLayer:
     def region(self, key: Hashable | None) -> Region | None:
         """Return the region of a key."""
         return next((region for region in self._regions if region.key == key), None) if key is not None else None
+
+    def mask_of(self, class_id: int) -> Region | None:
+        """Return the mask of a class."""
+        masks = (region for region in self._regions if isinstance(region.shape, Mask))
+        return next((region for region in masks if region.shape.class_id == class_id), None)
+
+    def only_mask(self) -> Region | None:
+        """Return the mask where there is exactly one."""
+        masks = [region for region in self._regions if isinstance(region.shape, Mask)]
+        return masks[0] if len(masks) == 1 else None
+
+    def mask_at(self, point: QPointF) -> Region | None:
+        """Return the smallest shown mask under an image point."""
+        best: tuple[int, Region] | None = None
+        for region in self._regions:
+            if not isinstance(region.shape, Mask) or not region.visible or not self.visible:
+                continue
+            pixels = region.shape.pixels
+            height, width = pixels.shape
+            if 0 <= point.x() < width and 0 <= point.y() < height and pixels[int(point.y()), int(point.x())]:
+                area = int(np.count_nonzero(pixels))
+                best = (area, region) if best is None or area < best[0] else best
+        return best[1] if best is not None else None
+
+    def keys(self) -> list[Hashable]:
+        """Return the keys of the shown regions, in the order of the table."""
+        return [region.key for region in self._regions if region.visible] if self.visible else []
 
     def selected_box(self) -> Region | None:
         """Return the selected region if it is a box."""
@@ -94,8 +123,8 @@ class RegionLayer:
                 insides.append((region.share(size), region.key))
         return min(insides, key=lambda pair: pair[0])[1] if insides else None
 
-    def paint(self, painter: QPainter, to_screen: QTransform, room: QRectF) -> None:
-        """Paint all shown regions in screen pixels, the selected one on top, its name tag inside `room`."""
+    def paint(self, painter: QPainter, to_screen: QTransform) -> None:
+        """Paint all shown regions in screen pixels, the selected one on top."""
         if not self.visible:
             return
         shown = [region for region in self._regions if region.visible]
@@ -103,20 +132,32 @@ class RegionLayer:
             chosen = region.key == self.selected
             colour = region.colour or annotate.PLAIN
             if isinstance(region.shape, Mask):
-                anchor = self._paint_mask(painter, to_screen, region, colour)
-            else:
-                rect = on_screen(self.rect(region), to_screen)
-                annotate.paint_box(painter, rect, colour, touched=region.touched)
-                if chosen:
-                    annotate.paint_handles(painter, rect)
-                anchor = QPointF(rect.x0, rect.y0)
-            if chosen and anchor is not None:
-                annotate.paint_tag(painter, anchor, region.name, colour, room)
+                self._paint_mask(painter, to_screen, region, colour)
+                continue
+            rect = on_screen(self.rect(region), to_screen)
+            annotate.paint_box(painter, rect, colour, touched=region.touched)
+            if chosen:
+                annotate.paint_handles(painter, rect)
 
-    def _paint_mask(self, painter: QPainter, to_screen: QTransform, region: Region, colour: str) -> QPointF | None:
+    def paint_tag(self, painter: QPainter, to_screen: QTransform, room: QRectF) -> None:
+        """Paint the name of the selected region, inside `room`."""
+        region = self.region(self.selected)
+        if region is None or not region.visible or not self.visible:
+            return
+        if isinstance(region.shape, Mask):
+            outline = self._outlines.get(region.key)
+            if not outline:
+                return
+            anchor = to_screen.map(QPointF(*outline.corner))
+        else:
+            rect = on_screen(self.rect(region), to_screen)
+            anchor = QPointF(rect.x0, rect.y0)
+        annotate.paint_tag(painter, anchor, region.name, region.colour or annotate.PLAIN, room)
+
+    def _paint_mask(self, painter: QPainter, to_screen: QTransform, region: Region, colour: str) -> None:
         outline = self._outlines.get(region.key)
         if not outline:
-            return None
+            return
         path = outline.path(to_screen.m11())
         painter.save()
         painter.setTransform(to_screen, True)
@@ -127,7 +168,11 @@ class RegionLayer:
         pen = annotate.stroke(colour, annotate.MASK_WIDTH, touched=region.touched)
         annotate.paint_path(painter, path, pen, annotate.MASK_WIDTH)
         painter.restore()
-        return to_screen.map(QPointF(*outline.corner))
+
+
+def _same_pixels(before: Box | Mask | None, after: Mask) -> bool:
+    """Return whether an outline can be kept; comparing is a hundred times faster than tracing."""
+    return before is after or (isinstance(before, Mask) and np.array_equal(before.pixels, after.pixels))
 
 
 def on_screen(rect: Rect, to_screen: QTransform) -> Rect:

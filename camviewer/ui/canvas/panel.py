@@ -13,7 +13,15 @@ from camviewer.project.records import ActivationMap
 from camviewer.regions.rules import RegionRule
 from camviewer.ui.canvas.colourbar import HeatRow
 from camviewer.ui.canvas.readout import ReadOut
-from camviewer.ui.canvas.records import CursorReading, LiveThreshold, Region, Tool, ViewMode
+from camviewer.ui.canvas.records import (
+    CursorReading,
+    LiveThreshold,
+    PaintClass,
+    Region,
+    Tool,
+    ToolOptions,
+    ViewMode,
+)
 from camviewer.ui.canvas.toolrow import ToolRow
 from camviewer.ui.canvas.view import CanvasView
 from camviewer.ui.controls import label, rule, surface
@@ -25,6 +33,8 @@ class CanvasPanel(QWidget):
     Signals:
         box_drawn: `BoxDrawn`.
         box_changed: `BoxChanged`.
+        mask_edited: `MaskEdited`, once for each stroke, polygon or filling.
+        hinted: why a tool did nothing, one sentence.
         region_selected: key of the selected `Region`, or None.
         region_deleted: key of the region whose deletion was asked for.
         cursor_moved: `CursorReading`, or None when the pointer leaves the image.
@@ -38,6 +48,8 @@ class CanvasPanel(QWidget):
 
     box_drawn = Signal(object)
     box_changed = Signal(object)
+    mask_edited = Signal(object)
+    hinted = Signal(str)
     region_selected = Signal(object)
     region_deleted = Signal(object)
     cursor_moved = Signal(object)
@@ -58,6 +70,7 @@ class CanvasPanel(QWidget):
         self._cells.hide()
         self._class_name = ""
         self._score: float | None = None
+        self._paint_class = PaintClass()
         surface(self, "panel")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -74,7 +87,9 @@ class CanvasPanel(QWidget):
         view = self.view
         view.box_drawn.connect(self.box_drawn)
         view.box_changed.connect(self.box_changed)
-        view.region_selected.connect(self.region_selected)
+        view.mask_edited.connect(self.mask_edited)
+        view.hinted.connect(self.hinted)
+        view.region_selected.connect(self._on_selected)
         view.region_deleted.connect(self.region_deleted)
         view.cursor_moved.connect(self._on_cursor)
         view.zoom_changed.connect(self._on_zoom)
@@ -83,6 +98,7 @@ class CanvasPanel(QWidget):
         view.tool_left.connect(self._on_tool_left)
         self.tools.mode_chosen.connect(self._on_mode)
         self.tools.tool_chosen.connect(self._on_tool)
+        self.tools.options.options_changed.connect(view.set_options)
         self.tools.zoom_chosen.connect(view.zoom_to)
         self.tools.fit_chosen.connect(view.fit)
         self.heat_row.colour_map_changed.connect(self._on_colour_map)
@@ -110,10 +126,27 @@ class CanvasPanel(QWidget):
     def set_regions(self, regions: Sequence[Region], *, selected: Hashable | None = None) -> None:
         """Show `regions` and select the one with the key `selected`, without emitting."""
         self.view.set_regions(regions, selected=selected)
+        self._show_class()
 
     def set_selected(self, key: Hashable | None) -> None:
         """Select a region without emitting."""
         self.view.set_selected(key)
+        self._show_class()
+
+    def set_paint_class(self, paint_class: PaintClass) -> None:
+        """Set the class of new masks."""
+        self._paint_class = paint_class
+        self.view.set_paint_class(paint_class)
+        self._show_class()
+
+    def set_tool_options(self, options: ToolOptions) -> None:
+        """Set what the tools for masks are set to."""
+        self.tools.options.set_options(options)
+        self.view.set_options(options)
+
+    def resize_brush(self, steps: int) -> None:
+        """Make brush and eraser larger, or smaller with negative `steps`."""
+        self.set_tool_options(self.view.resized(steps))
 
     def set_rule(self, rule: RegionRule) -> None:
         """Set the rule of the live outline; answers with `threshold_found` in the same frame."""
@@ -129,7 +162,7 @@ class CanvasPanel(QWidget):
         self._on_mode(mode)
 
     def set_tool(self, tool: Tool) -> None:
-        """Choose the select or the box tool."""
+        """Choose a tool."""
         self.tools.set_tool(tool)
         self._on_tool(tool)
 
@@ -184,6 +217,17 @@ class CanvasPanel(QWidget):
         self._place()
         self.cursor_moved.emit(reading)
 
+    @Slot(object)
+    def _on_selected(self, key: Hashable | None) -> None:
+        self._show_class()
+        self.region_selected.emit(key)
+
+    def _show_class(self) -> None:
+        """Show the class that painting goes to: that of the selected mask, else that of new ones."""
+        target = self.view.mask_target()
+        shown = self._paint_class if target is None else PaintClass(0, target.name, target.colour)
+        self.tools.options.set_class(shown)
+
     @Slot(float)
     def _on_zoom(self, zoom: float) -> None:
         self.tools.set_zoom(zoom)
@@ -192,6 +236,7 @@ class CanvasPanel(QWidget):
     @Slot(object)
     def _on_threshold(self, live: LiveThreshold) -> None:
         self.heat_row.bar.set_level(live.level)
+        self.tools.options.set_level(live.level)
         self.threshold_found.emit(live)
 
     @Slot(str)
@@ -223,6 +268,7 @@ class CanvasPanel(QWidget):
         self.heat_row.set_heat(heat)
         if heat is None:
             self.heat_row.bar.set_level(None)
+            self.tools.options.set_level(None)
         self._cells.setVisible(heat is not None)
         if heat is not None:
             across, down = heat.cell

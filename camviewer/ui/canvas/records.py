@@ -7,14 +7,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 from camviewer.images.geometry import Size
-from camviewer.project.records import Box, Mask
+from camviewer.project.records import BoolMask, Box, Mask
+from camviewer.regions.drawing import Window
 from camviewer.regions.rules import RegionRule
 
 ViewMode = Literal["original", "heatmap", "blend", "swipe"]
 VIEW_MODES: tuple[ViewMode, ...] = ("original", "heatmap", "blend", "swipe")
 
-Tool = Literal["select", "box"]
-TOOLS: tuple[Tool, ...] = ("select", "box")
+Tool = Literal["select", "box", "polygon", "brush", "eraser", "fill"]
+TOOLS: tuple[Tool, ...] = ("select", "box", "polygon", "brush", "eraser", "fill")
+MASK_TOOLS: frozenset[Tool] = frozenset({"polygon", "brush", "eraser", "fill"})
+
+SIZES = (
+    *(1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 17, 20, 24, 29, 35, 42, 50, 60, 72, 86),
+    *(103, 124, 148, 178, 214, 256, 308, 370, 443, 500),
+)
+"""Diameters of the brush in image pixels, each some 20 % above the one before."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +77,52 @@ class BoxChanged:
     key: Hashable
     box: Box
     nudge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOptions:
+    """What the tools for masks can be set to.
+
+    Attributes:
+        size: diameter of brush and eraser in image pixels.
+        on_map: whether tools that add do so only where the map reaches the threshold, and the eraser erases only
+            where it does not.
+        fill_holes: whether a brush stroke that closes a ring fills it.
+        tolerance: largest difference in a colour channel that *fill* follows, 0..255.
+        take_away: whether the polygon takes away instead of adding.
+    """
+
+    size: int = 24
+    on_map: bool = False
+    fill_holes: bool = False
+    tolerance: int = 16
+    take_away: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PaintClass:
+    """The class of new masks: id (0 for none), name, colour (None for none)."""
+
+    class_id: int = 0
+    name: str = ""
+    colour: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskEdited:
+    """A person painted, cut or filled: one edit.
+
+    Attributes:
+        key: of the mask region that was edited; None for a new mask of the current `PaintClass`.
+        window: half-open part of the image that the edit touches.
+        pixels: the mask's new pixels in `window`.
+        words: what was done, for the status bar.
+    """
+
+    key: Hashable | None
+    window: Window
+    pixels: BoolMask
+    words: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 from PySide6.QtCore import Signal, Slot
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QWidget
 
-from camviewer.ui.canvas.records import TOOLS, Tool, ViewMode
+from camviewer.ui.canvas.options import ToolOptionsBar
+from camviewer.ui.canvas.records import MASK_TOOLS, TOOLS, Tool, ViewMode
 from camviewer.ui.controls import IconButton, SegmentedControl, name_control
 from camviewer.ui.theme import theme
 
@@ -15,6 +17,10 @@ _ZOOMS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 _TOOL_LOOKS: dict[Tool, tuple[str, str, str]] = {
     "select": ("select", "Select and move regions", "V"),
     "box": ("box", "Draw a box", "W or R"),
+    "polygon": ("polygon", "Draw a polygon: click corners or drag, Enter closes it", "P"),
+    "brush": ("brush", "Paint a mask; the right button erases", "B"),
+    "eraser": ("eraser", "Erase from a mask; the right button paints", "E"),
+    "fill": ("fill", "Fill a hole or an area of similar colour; the right button removes a piece", "K"),
 }
 _MODES: tuple[tuple[ViewMode, str, str], ...] = (
     ("original", "Original", "The image alone"),
@@ -53,6 +59,8 @@ class ToolRow(QWidget):
         )
         self._mode.set_value("blend")
         self._mode.chosen.connect(self.mode_chosen)
+        self.options = ToolOptionsBar()
+        self.options.hide()
         self._zoom = QComboBox()
         self._zoom.setEditable(True)
         self._zoom.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
@@ -75,6 +83,7 @@ class ToolRow(QWidget):
         layout.addSpacing(8)
         layout.addStretch(1)
         layout.addWidget(self._mode)
+        layout.addWidget(self.options)
         layout.addStretch(1)
         layout.addSpacing(8)
         layout.addWidget(self._zoom)
@@ -83,8 +92,12 @@ class ToolRow(QWidget):
         self.set_zoom(1.0)
 
     def set_tool(self, tool: Tool) -> None:
-        """Show which tool is in use."""
+        """Show which tool is in use; the options of a tool that has some replace the choice of the view."""
         self._tools[tool].setChecked(True)
+        self.options.set_tool(tool)
+        self._mode.setVisible(tool not in MASK_TOOLS)
+        self.options.setVisible(tool in MASK_TOOLS)
+        self._fit_in()
 
     def set_mode(self, mode: ViewMode) -> None:
         """Show which view is chosen."""
@@ -106,6 +119,23 @@ class ToolRow(QWidget):
         """Allow the views of the heat map only with a map."""
         for value, _, tip in _MODES[1:]:
             self._mode.set_choice_enabled(value, shown, reason=tip if shown else "There is no map of this image yet")
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_in()
+
+    def _fit_in(self) -> None:
+        """Shorten the options, then leave out zoom and fit, where the row is too narrow for all."""
+        margins = self.contentsMargins()
+        buttons = sum(button.sizeHint().width() + 4 for button in self._tools.values())
+        taken = buttons + margins.left() + margins.right() + 24 + 2 * 8 + 8
+        zoom = self._zoom.width() + self._fit.sizeHint().width() + 12
+        room = self.width() - taken
+        self.options.set_room(room - zoom)
+        middle = self.options if self.options.isVisibleTo(self) else self._mode
+        fits = middle.sizeHint().width() <= room - zoom
+        self._zoom.setVisible(fits)
+        self._fit.setVisible(fits)
 
     @Slot(object)
     def _on_tool(self, button: object) -> None:

@@ -23,7 +23,6 @@ from PySide6.QtWidgets import QWidget
 
 from camviewer.project.records import Box
 from camviewer.ui.canvas import annotate
-from camviewer.ui.canvas.display import DisplayView
 from camviewer.ui.canvas.geometry import (
     Grip,
     Rect,
@@ -31,8 +30,10 @@ from camviewer.ui.canvas.geometry import (
     edited,
     normalised,
 )
+from camviewer.ui.canvas.masking import MaskView
 from camviewer.ui.canvas.overlay import GRIP
 from camviewer.ui.canvas.records import (
+    MASK_TOOLS,
     BoxChanged,
     BoxDrawn,
     Region,
@@ -75,7 +76,7 @@ class _Drag:
     rect: Rect | None = None
 
 
-class CanvasView(DisplayView):
+class CanvasView(MaskView):
     """The canvas that one can edit on. See `CanvasPanel` for the signals' records."""
 
     box_drawn = Signal(object)
@@ -87,14 +88,15 @@ class CanvasView(DisplayView):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._tool: Tool = "select"
         self._drag: _Drag | None = None
         self._pan_from: QPointF | None = None
         self._space = False
         self.setAccessibleName("Image")
         self.viewport().setAccessibleName("Image")
         self.setAccessibleDescription(
-            "Arrow keys move the selected box, with Ctrl they resize it, with Shift by ten pixels. Delete removes it."
+            "Tab chooses the next region. Arrow keys move the selected box, with Ctrl they resize it, "
+            "with Shift by ten pixels. Delete removes it. "
+            "With a tool for masks, arrow keys move the pen and Enter uses it."
         )
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.viewport().setMouseTracking(True)
@@ -116,6 +118,8 @@ class CanvasView(DisplayView):
     def set_tool(self, tool: Tool) -> None:
         """Choose a tool."""
         self._cancel_drag()
+        self._drop_painting()
+        self._pen_by_key = False
         self._tool = tool
         self._update_cursor(None)
         self.viewport().update()
@@ -131,6 +135,12 @@ class CanvasView(DisplayView):
         if event.button() == Qt.MouseButton.MiddleButton or (left and self._space):
             self._pan_from = position
             self.viewport().setCursor(Qt.CursorShape.ClosedHandCursor)
+            return
+        if self._tool in MASK_TOOLS and not self._hidden:
+            right = event.button() == Qt.MouseButton.RightButton
+            if (left or (right and self._tool != "polygon")) and self._painting is None:
+                straight = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+                self._mask_press(position, opposite=right, straight=straight)
             return
         if not left:
             return
@@ -163,6 +173,8 @@ class CanvasView(DisplayView):
         elif self._drag is not None:
             self._drag_to(position, event.modifiers())
         else:
+            if self._tool in MASK_TOOLS and self._pyramid is not None:
+                self._mask_move(position, pressed=bool(event.buttons() & Qt.MouseButton.LeftButton))
             self._update_cursor(position)
         self._read(position)
 
@@ -170,6 +182,9 @@ class CanvasView(DisplayView):
         if self._pan_from is not None:
             self._pan_from = None
             self._update_cursor(event.position())
+            return
+        if self._tool in MASK_TOOLS:
+            self._mask_release()
             return
         drag = self._drag
         if drag is None or event.button() != Qt.MouseButton.LeftButton:
@@ -194,6 +209,8 @@ class CanvasView(DisplayView):
             and self._hit(event.position()) is None
         ):
             self.fit()
+        elif self._tool == "polygon" and len(self._corners) >= 3:
+            self._close_polygon()
         else:
             self.mousePressEvent(event)
 
@@ -202,6 +219,7 @@ class CanvasView(DisplayView):
 
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)
+        self.viewport().update()
         self.cursor_moved.emit(None)
 
     def _drag_to(self, position: QPointF, modifiers: Qt.KeyboardModifier) -> None:
@@ -274,6 +292,8 @@ class CanvasView(DisplayView):
             self.viewport().setCursor(Qt.CursorShape.OpenHandCursor)
         elif self._tool == "box":
             self.viewport().setCursor(Qt.CursorShape.CrossCursor)
+        elif self._tool in MASK_TOOLS:
+            self.viewport().setCursor(self._crosshair)
         elif position is not None and self._swipe_near(position):
             self.viewport().setCursor(Qt.CursorShape.SplitHCursor)
         else:
@@ -315,15 +335,17 @@ class CanvasView(DisplayView):
         plain = not event.modifiers() & (Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier)
         if key in _ARROWS:
             control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-            return plain and (self._layer.selected_box() is not None or not control)
+            return plain and (self._layer.selected_box() is not None or self._tool in MASK_TOOLS or not control)
         if key == Qt.Key.Key_Space:
             return event.modifiers() == Qt.KeyboardModifier.NoModifier
         if key in {Qt.Key.Key_Delete, Qt.Key.Key_Backspace}:
-            return self._layer.selected is not None
+            return self._layer.selected is not None or bool(self._corners)
         if key in {Qt.Key.Key_Return, Qt.Key.Key_Enter}:
-            return self._tool == "box"
+            return self._tool == "box" or self._takes_enter()
         if key == Qt.Key.Key_Escape:
-            return self._drag is not None or self._layer.selected is not None or self._tool != "select"
+            return (
+                self._drag is not None or self.painting() or self._layer.selected is not None or self._tool != "select"
+            )
         return False
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -332,15 +354,24 @@ class CanvasView(DisplayView):
             return
         key = event.key()
         if key in _ARROWS:
-            self._arrow(_ARROWS[Qt.Key(key)], event.modifiers())
+            if self._tool in MASK_TOOLS:
+                self._mask_arrow(_ARROWS[Qt.Key(key)], fast=bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+            else:
+                self._arrow(_ARROWS[Qt.Key(key)], event.modifiers())
         elif key == Qt.Key.Key_Space:
             if not event.isAutoRepeat():
                 self._space = True
                 self._update_cursor(None)
         elif key in {Qt.Key.Key_Delete, Qt.Key.Key_Backspace}:
-            self.region_deleted.emit(self._layer.selected)
+            if self._corners:
+                self._mask_back()
+            else:
+                self.region_deleted.emit(self._layer.selected)
         elif key in {Qt.Key.Key_Return, Qt.Key.Key_Enter}:
-            self._draw_by_key()
+            if self._tool in MASK_TOOLS:
+                self._mask_enter(straight=bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+            else:
+                self._draw_by_key()
         else:
             self._escape()
 
@@ -354,12 +385,27 @@ class CanvasView(DisplayView):
     def _escape(self) -> None:
         if self._drag is not None:
             self._cancel_drag()
+        elif self.painting():
+            self._drop_painting()
         elif self._tool != "select":
             self.tool_left.emit()
         else:
             self._layer.selected = None
             self.viewport().update()
             self.region_selected.emit(None)
+
+    def focusNextPrevChild(self, following: bool) -> bool:
+        """Tab goes from region to region, and after the last one on to the next control."""
+        keys = self._layer.keys() if self._pyramid is not None and not self._hidden else []
+        chosen = self._layer.selected
+        place = keys.index(chosen) if chosen in keys else (-1 if following else len(keys))
+        wanted = place + (1 if following else -1)
+        if not 0 <= wanted < len(keys):
+            return super().focusNextPrevChild(following)
+        self._layer.selected = keys[wanted]
+        self.viewport().update()
+        self.region_selected.emit(keys[wanted])
+        return True
 
     def _arrow(self, direction: tuple[int, int], modifiers: Qt.KeyboardModifier) -> None:
         """Nudge the selected box, with Ctrl its lower right corner, or pan where none is selected."""
