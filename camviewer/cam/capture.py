@@ -13,38 +13,11 @@ from camviewer.cam.scorecam import ScoreRun
 from camviewer.cam.taps import Taps, tap
 from camviewer.cam.targets import Target, rows
 from camviewer.errors import LayerError
-from camviewer.images.geometry import CellPositions, InputPlan
+from camviewer.images.geometry import InputPlan, Size
 from camviewer.models.layout import Layout, to_grid
 
-RELU_SUFFIX = " (+ReLU)"
 HALF_GRADIENT_SCALE = 1024.0
 """Power of two that float16 gradients are scaled by on their way back, so that small ones do not underflow."""
-
-
-@dataclass(frozen=True, slots=True)
-class LayerView:
-    """A tapped layer and how its output becomes ``A`` ``[K, h, w]``.
-
-    Attributes:
-        name: as shown: ``features (+ReLU)`` when a functional ReLU behind the module belongs to it.
-        tap: module path and call, ``relu#2``.
-        relu: whether `A` is the ReLU of the module's output.
-        layout: of the module's output.
-        cells: measured cell positions, or None when unknown.
-        closed: whether the head's closed forms hold here.
-    """
-
-    name: str
-    tap: str
-    relu: bool
-    layout: Layout
-    cells: CellPositions | None
-    closed: bool
-
-    def activations(self, capture: Capture) -> Tensor:
-        """Return ``A`` of a capture, float32."""
-        A = capture.activations[self.tap]
-        return A.relu() if self.relu else A
 
 
 @dataclass(slots=True, eq=False)
@@ -59,6 +32,7 @@ class Capture:
         gradients: ``[K, h, w]`` by tap and target.
         maps: maps by method, tap and target where gradients were too many to keep.
         undefined: the same keys, for maps in which a method's weights were partly undefined.
+        copied: taps whose activations a faster copy of the network gave, equal up to rounding.
         runs: finished Score-CAM runs, and ablated logits ``[K, classes]``, by tap and settings.
     """
 
@@ -70,18 +44,27 @@ class Capture:
     maps: dict[tuple[str, str, Target], Tensor] = field(default_factory=dict)
     undefined: set[tuple[str, str, Target]] = field(default_factory=set)
     runs: dict[Hashable, ScoreRun | Tensor] = field(default_factory=dict)
+    copied: set[str] = field(default_factory=set)
+
+    @property
+    def size(self) -> Size:
+        """(width, height) of the input."""
+        return int(self.X.shape[2]), int(self.X.shape[1])
+
+    def take(self, logits: Tensor, activations: dict[str, Tensor], *, copied: bool) -> None:
+        """Keep what a pass gave, tensors of this image alone; what the original network gave is not overwritten."""
+        if self.logits is None or not copied:
+            self.logits = logits.clone()
+        for name, A in activations.items():
+            if copied and name in self.activations and name not in self.copied:
+                continue
+            self.activations[name] = A.clone()
+            (self.copied.add if copied else self.copied.discard)(name)
 
     @property
     def nbytes(self) -> int:
         tensors = [self.X, *self.activations.values(), *self.gradients.values(), *self.maps.values()]
         return sum(t.nbytes for t in tensors) + sum(run.nbytes for run in self.runs.values())
-
-    def clear_device(self) -> None:
-        """Forget everything that lies on the device; the input stays."""
-        self.logits = None
-        for held in (self.activations, self.gradients, self.maps, self.runs):
-            held.clear()
-        self.undefined.clear()
 
 
 class CaptureCache:

@@ -120,3 +120,6 @@ GRADIENT_METHODS: dict[str, GradientMethod] = {
     "eigengradcam": _plain(methods.eigen_grad_cam),
 }
 """Every method that needs activations and gradients alone."""
+WITH_GRADIENTS = frozenset({*GRADIENT_METHODS, "smoothgradcampp"})
+DIVIDING = frozenset({"gradcampp", "smoothgradcampp", "xgradcam"})
+"""Methods whose weights are quotients that signed units can bring close to a vanishing denominator."""

@@ -51,7 +51,7 @@ class Device:
         return self.classifier.device
 
     def network(self, taps: Sequence[str]) -> nn.Module:
-        """Return the network to tap: the fast copy once it is there and the taps see the same in it."""
+        """Return the network to tap without gradients: the fast copy, once it is there, if taps see the same in it."""
         if self._exact is not None and self._exact.serves(list(taps)):
             return self._exact.network
         return self.classifier.network

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from camviewer.images.geometry import CellPositions, Size
+from camviewer.images.geometry import CellPositions, Geometry, InputPlan, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,17 @@ class Grid:
     cells: CellPositions
     measured: bool
 
+    def geometry(self, plan: InputPlan) -> Geometry:
+        """Return how the cells lie in the image; the even grid unless they were measured."""
+        cells = self.cells if self.measured else None
+        return Geometry(plan.image_size, plan.input_size, self.size, plan.input_to_image, cells)
+
     def mirrored(self, width: int) -> Grid:
         """Return the grid of a map that was made on the mirrored input and turned back, for an input of `width`."""
         (x, y), (step, step_y) = self.cells.start, self.cells.step
-        return Grid(self.size, CellPositions((width - 1 - x - step * (self.size[0] - 1), y), (step, step_y)), True)
+        return Grid(
+            self.size, CellPositions((width - 1 - x - step * (self.size[0] - 1), y), (step, step_y)), self.measured
+        )
 
     def scaled(self, ratio: tuple[float, float]) -> Grid:
         """Return the grid in the coordinates of an input whose sides are `ratio` times as long."""
