@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import logging
 import os
 import pathlib
 import re
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,7 +46,11 @@ _HARMLESS: list[Any] = [
         if os.name != "nt" or kind is not pathlib.PosixPath
     ),
 ]
+_OF_TENSORS = {"collections.OrderedDict", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"}
+_STORAGE = re.compile(r"torch\.\w+Storage")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +259,8 @@ def _read_torch(path: Path) -> Any:
     if zipped:
         _refuse_programs(path)
     try:
-        with torch.serialization.safe_globals(_HARMLESS):
+        with torch.serialization.safe_globals(_HARMLESS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # remarks on pickle's protocol, which say nothing to a user
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:
         text = _ANSI.sub("", str(error))
@@ -298,23 +305,27 @@ def _unsafe_globals(path: Path) -> list[str]:
 
 
 def _named_globals(path: Path) -> list[str]:
-    """Return the globals that a plain pickle names, by reading its opcodes without running them."""
+    """Return the globals beside tensors that plain pickles name, by reading their opcodes without running them.
+
+    torch's files of before 2020 hold several pickles, one after the other, and numbers after those.
+    """
     import pickletools
 
-    found: list[str] = []
+    found: set[str] = set()
     strings: list[str] = []
     try:
         with path.open("rb") as file:
-            for opcode, argument, _ in pickletools.genops(file):
-                if opcode.name == "GLOBAL":
-                    found.append(str(argument).replace(" ", "."))
-                elif opcode.name == "STACK_GLOBAL" and len(strings) >= 2:
-                    found.append(".".join(strings[-2:]))
-                elif isinstance(argument, str):
-                    strings.append(argument)
-    except Exception:
-        return sorted(set(found))
-    return sorted(set(found))
+            for _pickle in range(5):
+                for opcode, argument, _place in pickletools.genops(file):
+                    if opcode.name == "GLOBAL":
+                        found.add(str(argument).replace(" ", "."))
+                    elif opcode.name == "STACK_GLOBAL" and len(strings) >= 2:
+                        found.add(".".join(strings[-2:]))
+                    elif isinstance(argument, str):
+                        strings.append(argument)
+    except Exception as error:
+        log.debug("opcodes of %s end: %r", path.name, error)
+    return sorted(name for name in found if name not in _OF_TENSORS and not _STORAGE.fullmatch(name))
 
 
 def _find_state(content: Any, depth: int = 0) -> dict[str, Tensor]:

@@ -134,6 +134,11 @@ def write_bad(kind, path, network, marker):
         torch.save({"state_dict": state, "x": Bomb(str(marker))}, path)
     elif kind == "raw pickle":
         path.write_bytes(pickle.dumps(Bomb(str(marker))))
+    elif kind == "old format with code":
+        torch.save({"state_dict": state, "x": Bomb(str(marker))}, path, _use_new_zipfile_serialization=False)
+    elif kind == "old format, truncated":
+        torch.save(state, path, _use_new_zipfile_serialization=False)
+        path.write_bytes(path.read_bytes()[:-2000])
     elif kind == "whole module":
         torch.save(network, path)
     elif kind == "TorchScript":
@@ -163,6 +168,8 @@ BAD = {
     "truncated": "cannot be read as weights",
     "code": "holds code besides weights",
     "raw pickle": "holds code besides weights",
+    "old format with code": "holds code besides weights",
+    "old format, truncated": "cut short",
     "whole module": "holds code besides weights",
     "TorchScript": "TorchScript program",
     "exported": "exported program",
