@@ -214,6 +214,25 @@ FORMATS: tuple[FormatSpec, ...] = (
             ),
         ),
     ),
+    FormatSpec(
+        "report",
+        "HTML report",
+        "report.html, one page with everything in it",
+        "picture",
+        "For people: each image with its map, its regions, classes with scores, settings and notes.",
+        (
+            Parameter("side", "Picture side", "int", 360, 96, 1024, help="Longest side of a picture.", unit="px"),
+            Parameter("size", "Page size", "int", 48, 1, 2000, help="Pictures shrink until the page fits.", unit="MB"),
+            Parameter(
+                "colours",
+                "Colour map",
+                "choice",
+                "viridis",
+                choices=("viridis", "cividis", "magma", "jet"),
+                help="Of the heat map; jet is not perceptually uniform.",
+            ),
+        ),
+    ),
 )
 
 BY_NAME = {spec.name: spec for spec in FORMATS}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class Category:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ItemMask:
-    """A mask of one category, bool ``[height, width]``."""
+    """A mask of one category, bool ``[height, width]``; `rule` says in words where its map was cut."""
 
     class_id: int
     pixels: BoolMask
@@ -39,6 +39,7 @@ class ItemMask:
     score: float | None = None
     method: str = ""
     layer: str = ""
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,9 @@ class Context:
         strip: remove metadata from copied images.
         reviewed: whether every image was reviewed.
         created: ISO 8601, UTC.
+        total: images that will be written, about; 0 when that is not known.
+        source: name of what is exported.
+        runs: fields of the runs that computed it, as `Run.to_json` has them.
     """
 
     folder: Path
@@ -143,6 +147,9 @@ class Context:
     strip: bool = False
     reviewed: bool = True
     created: str = ""
+    total: int = 0
+    source: str = ""
+    runs: tuple[dict[str, Any], ...] = ()
 
     def name_of(self, class_id: int) -> str:
         """Return a category's name."""
@@ -194,6 +201,15 @@ class Writer(ABC):
         """Return what the format loses of an image, without writing."""
         masks = [mask for mask in item.masks if mask.pixels.any()]
         return Loss(len(masks), 0, sum(int(mask.pixels.sum()) for mask in masks))
+
+
+def rule_words(rule: str, threshold: float) -> str:
+    """Return where a `RegionRule` cuts a map, in words."""
+    if rule == "otsu":
+        return "Otsu"
+    if rule == "percentile":
+        return f"top {100 * threshold:g} % of pixels"
+    return f"{threshold:g} × max"
 
 
 def union(masks: tuple[ItemMask, ...], size: Size) -> BoolMask:

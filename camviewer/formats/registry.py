@@ -8,6 +8,7 @@ from camviewer.formats.labelme import LabelmeWriter
 from camviewer.formats.masks import MaskWriter
 from camviewer.formats.overlays import OverlayWriter
 from camviewer.formats.records import Writer
+from camviewer.formats.report import ReportWriter
 from camviewer.formats.semantic import MmsegWriter, NnunetWriter
 from camviewer.formats.servers import CvatWriter, LabelStudioWriter
 from camviewer.formats.tables import CsvWriter, SoftMaskWriter
@@ -28,6 +29,7 @@ WRITERS: dict[str, type[Writer]] = {
     "label-studio": LabelStudioWriter,
     "csv": CsvWriter,
     "soft-masks": SoftMaskWriter,
+    "report": ReportWriter,
 }
 
 

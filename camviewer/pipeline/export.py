@@ -266,6 +266,9 @@ class _Export:
             strip=self._request.strip,
             reviewed=all(entry.item.reviewed for entry in entries),
             created=created,
+            total=len(entries),
+            source=self._request.source.absolute().name,
+            runs=tuple(self._source.runs()),
         )
 
     def _item(self, entry: Entry) -> Item:

@@ -11,7 +11,7 @@ from camviewer.errors import ExportError
 from camviewer.formats.explain_json import FILE
 from camviewer.formats.explain_reader import ExplainFolder, ImageRow, read_explain
 from camviewer.formats.names import UniqueNames, safe_part, safe_stem
-from camviewer.formats.records import Category, Item, ItemBox, ItemMap, ItemMask
+from camviewer.formats.records import Category, Item, ItemBox, ItemMap, ItemMask, rule_words
 from camviewer.project.records import CLASS_COLOURS, ClassTable, ImageRecord
 from camviewer.project.store import Project
 
@@ -126,7 +126,7 @@ class ExplainSource(Source):
 
     def load(self, entry: Entry) -> Item:
         row = self._folder.images[entry.key]
-        wanted = self._wanted(row)
+        wanted, rule = self._wanted(row), self._folder.run.rule
         maps = {found.id: found for found in row.maps}
         masks = tuple(
             ItemMask(
@@ -136,6 +136,7 @@ class ExplainSource(Source):
                 score=next((box.score for box in row.boxes if box.map == mask.map), None),
                 method=maps[mask.map].method,
                 layer=maps[mask.map].layer,
+                rule=rule_words(rule.rule, rule.threshold),
             )
             for mask in row.masks
             if mask.map in wanted
@@ -193,6 +194,7 @@ class ProjectSource(Source):
         self._project = project
         self._image_root = image_root
         self._table: ClassTable = project.class_table()
+        self._rules: dict[int, str] = {}
         self.categories = tuple(Category(entry.id, entry.name, entry.colour) for entry in self._table.classes)
 
     def entries(self, status: StatusFilter) -> list[Entry]:
@@ -230,6 +232,14 @@ class ProjectSource(Source):
             ),
         }
 
+    def _rule(self, run_id: int | None) -> str:
+        if run_id is None:
+            return ""
+        if run_id not in self._rules:
+            rule = self._project.run(run_id).rule
+            self._rules[run_id] = rule_words(rule.rule, rule.threshold)
+        return self._rules[run_id]
+
     def load(self, entry: Entry) -> Item:
         project, image_id = self._project, entry.key
         maps = project.maps(image_id)
@@ -237,7 +247,13 @@ class ProjectSource(Source):
         return replace(
             entry.item,
             masks=tuple(
-                ItemMask(mask.class_id, mask.pixels, mask.refine, reviewed or mask.slot == "reviewed")
+                ItemMask(
+                    mask.class_id,
+                    mask.pixels,
+                    mask.refine,
+                    reviewed or mask.slot == "reviewed",
+                    rule=self._rule(mask.run),
+                )
                 for mask in project.final_masks(image_id)
             ),
             boxes=tuple(
