@@ -8,10 +8,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from camviewer.cam.capture import Capture
 from camviewer.cam.fast import FastCopy, agrees, fast_copy
-from camviewer.cam.taps import is_out_of_memory
+from camviewer.cam.taps import is_out_of_memory, tap
 from camviewer.errors import ModelError
 from camviewer.models.classifier import Classifier
+from camviewer.models.layout import Layout, to_grid
 from camviewer.models.outputs import pick_logits
 
 CPU_BATCH = 8
@@ -75,27 +77,41 @@ class Device:
                 return logits
             return self.logits(batch, None if self._exact is None else self._exact.network)
 
-    def warm(self, X: Tensor, logits: Tensor) -> None:
-        """Make the faster copies once, and check them with the logits of one input ``[C, H, W]``.
+    def warm(self, capture: Capture, layouts: dict[str, Layout]) -> None:
+        """Make the faster copies once, and check them with a capture of the original network.
 
-        A copy that deviates by more than rounding is not used. Costs one pass for each copy.
+        A copy that moves the logits, or the activations of a tap that it serves, by more than rounding is not used.
+        Costs one pass for each copy.
+
+        Args:
+            capture: with logits, and activations of the taps.
+            layouts: of these taps.
         """
-        if self._warm:
+        if self._warm or capture.logits is None:
             return
         self._warm = True
         network = self.classifier.network
-        with torch.no_grad():  # not inference mode: gradients may flow through the copy later
+        with torch.no_grad():
             candidate = fast_copy(network, memory_format=self._format)
-            if agrees(logits, self.logits(X[None], candidate.network)[0].to(logits.device)):
+            if self._agrees(candidate, capture, layouts):
                 self._exact = candidate
             if self.precision != "fast" or self._dtype != torch.float32 or not self._has_bfloat16():
                 return
             reduced = fast_copy(network, dtype=torch.bfloat16)
-            found = pick_logits(reduced.network(X[None].to(self.where, torch.bfloat16)))
+            found = pick_logits(reduced.network(capture.X[None].to(self.where, torch.bfloat16)))
             if found is not None and bool(torch.isfinite(found).all()):
                 self._reduced = reduced
-                moved = (found[0].to(logits) - logits).norm() / logits.norm().clamp(min=1e-6)
+                moved = (found[0].to(capture.logits) - capture.logits).norm() / capture.logits.norm().clamp(min=1e-6)
                 self._deviation = float(moved)
+
+    def _agrees(self, candidate: FastCopy, capture: Capture, layouts: dict[str, Layout]) -> bool:
+        served = {name: layout for name, layout in layouts.items() if candidate.serves([name])}
+        with tap(candidate.network, list(served), gradients=False) as taps:
+            logits = self.logits(capture.X[None], candidate.network)[0]
+        assert capture.logits is not None
+        return agrees(capture.logits, logits) and all(
+            agrees(capture.activations[name], to_grid(taps[name], layout)[0]) for name, layout in served.items()
+        )
 
     def _has_bfloat16(self) -> bool:
         if self.where.type == "cuda":

@@ -46,8 +46,7 @@ def _masked_run(
     capture, listeners = task.capture, task.listeners
     A = task.view.activations(capture).to(device.where)
     X = capture.X.to(device.where)
-    assert capture.logits is not None
-    device.warm(capture.X, capture.logits)
+    device.warm(capture, {task.view.tap: task.view.layout})
     steps = scorecam.score_cam(
         device.masked_logits,
         X,

@@ -147,7 +147,7 @@ class Passes:
                 self._signed[name] = not taps[name].relu and bool(A.amin() < 0)
         self._count += 1
         if self._count == PASSES_BEFORE_COPY:
-            self._device.warm(part[0].X, logits[0])
+            self._device.warm(part[0], layouts)
         return True
 
 

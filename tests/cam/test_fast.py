@@ -100,6 +100,93 @@ def test_taps_at_folded_layers_see_the_original() -> None:
         np.testing.assert_allclose(values_of(cold, layer), values_of(warm, layer), atol=1e-5)
 
 
+class Gated(nn.Module):
+    """Two folded convolutions and a recognised head, by `pool`."""
+
+    def __init__(self, pool: str) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.mix = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.pool = pool
+        self.fc = nn.Conv2d(8, CLASSES, 1) if pool == "conv" else nn.Linear(8, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.mix(self.stem(x))
+        if self.pool == "conv":
+            return torch.relu(self.fc(x)).mean((2, 3))
+        return self.fc(x.amax((2, 3)) if self.pool == "max" else x.mean((2, 3)))
+
+
+def gated(pool: str) -> nn.Module:
+    network = seeded(lambda: Gated(pool))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_var = torch.rand(8, generator=torch.Generator().manual_seed(3)) + 0.5
+    return network
+
+
+GRADIENTS = ("gradcam", "gradcampp", "hirescam", "layercam", "xgradcam")
+
+
+@pytest.mark.parametrize("pool", ["mean", "max", "conv"])
+def test_gradients_never_come_from_the_copy(pool: str) -> None:
+    """Rounding opens and closes ReLU gates, so a warm explainer has to give what a cold one gives, bit by bit."""
+    network = gated(pool)
+    warm = Explainer(classifier(network))
+    for seed in (1, 2):
+        warm.explain(draw_pixels(seed), MapRequest())
+    assert warm.device.network(["stem.2", "mix.2"]) is not network
+    requests = [MapRequest(GRADIENTS, "all", ("stem",))]
+    if pool != "mean":
+        requests.append(MapRequest(GRADIENTS, "all"))
+    for request in requests:
+        cold = Explainer(classifier(network)).explain(draw_pixels(3), request)
+        np.testing.assert_array_equal(values(cold), values(warm.explain(draw_pixels(3), request)))
+        # A capture that the copy made is not good enough either.
+        warm.explain(draw_pixels(3), MapRequest(("eigencam",), layers=request.layers), key="copied")
+        np.testing.assert_array_equal(values(cold), values(warm.explain(draw_pixels(3), request, key="copied")))
+
+
+def test_quotients_of_signed_units_do_not_come_from_the_copy() -> None:
+    network = gated("mean")
+    network.mix[2] = nn.SiLU()
+    warm = Explainer(classifier(network))
+    for seed in (1, 2):
+        warm.explain(draw_pixels(seed), MapRequest())
+    ran: list[nn.Module] = []
+    network.register_forward_pre_hook(lambda module, _inputs: ran.append(module))
+    for method, original in (("gradcampp", True), ("xgradcam", True), ("gradcam", False), ("cam", False)):
+        warm.explain(draw_pixels(3), MapRequest((method,)))
+        assert (ran.pop() is network) == original
+        cold = Explainer(classifier(network)).explain(draw_pixels(3), MapRequest((method,)))
+        ran.clear()
+        assert len(cold.maps) == 1
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "densenet121", "efficientnet_b0"])
+def test_the_copy_is_as_exact_as_the_original(name: str) -> None:
+    """Class maps are sums with both signs, so float32 itself moves a weak class's map by some 2e-5 from float64."""
+    network = probe_network(name, side=96)
+    owner = classifier(network, size=(96, 96))
+    cold, warm = Explainer(owner), Explainer(owner)
+    for seed in (1, 2):
+        warm.explain(draw_pixels(seed), MapRequest(("eigencam",)))
+    assert warm.device.network([owner.suggested]) is not network
+    pixels = draw_pixels(3)
+    predicted = MapRequest(("cam", "gradcam", "layercam"))
+    for m, n in zip(cold.explain(pixels, predicted).maps, warm.explain(pixels, predicted).maps, strict=True):
+        assert not np.array_equal(m.values, n.values)
+        assert np.abs(m.values - n.values).max() <= 1e-5 * np.abs(m.values).max()
+    a = ref.activations(ref.split(name, network)[0], owner.prepare(pixels)[0])
+    expected = np.einsum("ck,kij->cij", ref.class_weights(name, network).numpy(), a)
+    first, second = (
+        np.abs(values(explainer.explain(pixels, MapRequest(("cam",), "all"))) - expected).max(axis=(1, 2))
+        / np.abs(expected).max(axis=(1, 2))
+        for explainer in (cold, warm)
+    )
+    assert second.max() <= max(1e-5, 2 * first.max()) < 1e-4
+
+
 def values_of(found: object, layer: str) -> np.ndarray:
     return np.stack([m.values for m in found.maps if m.layer == layer])  # type: ignore[attr-defined]
 
