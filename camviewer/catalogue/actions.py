@@ -116,6 +116,24 @@ ACTIONS: tuple[ActionSpec, ...] = (
         checkable=True,
         group="mode",
     ),
+    ActionSpec(
+        "toggle_map",
+        "Heat map on or off",
+        ("Q",),
+        "View",
+        "Show the map over the image, or the image alone",
+        "layers",
+        "image",
+    ),
+    ActionSpec(
+        "show_cells",
+        "Show map cells",
+        ("C",),
+        "View",
+        "Draw the borders of the map's cells on the image",
+        needs="map",
+        checkable=True,
+    ),
     ActionSpec("fit", "Fit", ("F",), "View", "Show the whole image", "fit", "image", separator=True),
     ActionSpec("zoom_actual", "Actual size", ("Ctrl+0",), "View", "One image pixel on one screen pixel", needs="image"),
     ActionSpec("zoom_in", "Zoom in", ("+", "="), "View", "Larger; Ctrl and the wheel do the same", needs="image"),
@@ -256,6 +274,14 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ),
     ActionSpec(
         "mask_smooth", "Smooth the outline", ("Shift+S",), "Regions", "Even out the edge of the mask", needs="image"
+    ),
+    ActionSpec(
+        "mask_snap",
+        "Snap the mask to the colours",
+        ("Shift+G",),
+        "Regions",
+        "Move the outline to where the colours part (GrabCut); the peak of the map stays inside",
+        needs="image",
     ),
     ActionSpec(
         "box_from_mask",

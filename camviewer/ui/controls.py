@@ -389,6 +389,7 @@ class Chip(QAbstractButton):
         super().__init__()
         self.setText(text)
         self._count = count
+        self._compact = False
         self.setCheckable(checkable)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
@@ -399,18 +400,27 @@ class Chip(QAbstractButton):
         """Show how many things the chip stands for."""
         self._count = count
         name = self.text() if count is None else f"{self.text()}, {count}"
-        name_control(self, name, tip=self._tip)
+        tip = self._tip if count is None else f"{self._tip}: {count:,}"
+        name_control(self, name, tip=tip)
         self.updateGeometry()
         self.update()
 
+    def set_compact(self, compact: bool) -> None:
+        """Leave the count to the tooltip where there is no room for it."""
+        if compact != self._compact:
+            self._compact = compact
+            self.updateGeometry()
+            self.update()
+
     def _count_text(self) -> str:
-        return "" if self._count is None else f"{self._count:,}"
+        return "" if self._count is None or self._compact else f"{self._count:,}"
 
     def sizeHint(self) -> QSize:
         metrics = QFontMetrics(theme().font("name"))
         width = metrics.horizontalAdvance(self.text()) + 22
-        if self._count is not None:
-            width += metrics.horizontalAdvance(self._count_text()) + 6
+        count = self._count_text()
+        if count:
+            width += metrics.horizontalAdvance(count) + 6
         return QSize(width, theme().px(24))
 
     def minimumSizeHint(self) -> QSize:
@@ -655,17 +665,25 @@ class EmptyState(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 16, 16, 16)
         layout.setSpacing(6)
+        layout.addStretch(1)
         layout.addWidget(picture)
-        for words, role, color in ((title, "section", ""), (text, "body", "text-2")):
-            if words:
-                line = label(words, role, color)  # type: ignore[arg-type]
-                line.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-                line.setWordWrap(True)
-                layout.addWidget(line)
+        self._lines = label(title, "section"), label(text, "body", "text-2")
+        for line in self._lines:
+            line.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+            line.setWordWrap(True)
+            line.setVisible(bool(line.text()))
+            layout.addWidget(line)
         if link:
             button = Button(link, "link", key=key)
             button.clicked.connect(self.link_triggered)
             layout.addWidget(button, 0, Qt.AlignmentFlag.AlignHCenter)
+        layout.addStretch(1)
+
+    def set_words(self, title: str, text: str = "") -> None:
+        """Say something else is missing."""
+        for line, words in zip(self._lines, (title, text), strict=True):
+            line.setText(words)
+            line.setVisible(bool(words))
 
 
 class _SectionHeading(QAbstractButton):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
+from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenuBar, QSizePolicy, QWidget
 
 from camviewer.project.records import Status
@@ -80,7 +80,6 @@ class Header(QWidget):
         left.addWidget(mark)
         left.addWidget(self.menu)
         left.addStretch(1)
-        self._left_row = left
 
         self._name = ElidedLabel("", "subject")
         self._name.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
@@ -102,6 +101,8 @@ class Header(QWidget):
         middle.addSpacing(2)
         middle.addWidget(self._note)
         middle.addStretch(1)
+        self._middle_row = middle
+        self._note_text = ""
 
         self.skip = Button("Skip", "flat", key="S", tip="Leave this image out and go on")
         self.skip.clicked.connect(self.skip_pressed)
@@ -133,10 +134,9 @@ class Header(QWidget):
         row.addWidget(self._right)
         self._row = row
 
-    def add_left(self, widget: QWidget) -> None:
-        """Put a control at the end of the left column."""
-        self._left_row.addWidget(widget)
-        self._left_row.addSpacing(8)
+    def add_middle(self, widget: QWidget) -> None:
+        """Put a control at the right end of the column over the canvas."""
+        self._middle_row.addWidget(widget)
 
     def align(self, left: int, right: int) -> None:
         """Line the columns up with those below; the menus never get less than they need."""
@@ -154,5 +154,27 @@ class Header(QWidget):
         self._name.set_full_text(name)
         self._position.setText(position)
         self._badge.set_status(status)
-        self._note.setText(note)
+        self._note_text = note
+        self._note.setToolTip(note)
         self._note.setVisible(bool(note))
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Where the row is narrow, shorten the note and leave the position out before the name loses its letters."""
+        self._row.activate()
+        row = self._middle_row
+        items = [item for number in range(row.count()) if (item := row.itemAt(number)) is not None]
+        others = [widget for item in items if (widget := item.widget()) is not None]
+        fixed = sum(w.sizeHint().width() for w in others if w not in (self._name, self._position, self._note))
+        room = self._middle.width() - fixed - row.spacing() * row.count() - 24
+        room -= min(self._name.sizeHint().width(), theme().px(160))
+        metrics = self._note.fontMetrics()
+        short = self._note_text.partition(" ")[0]
+        position = self._position.sizeHint().width()
+        full = metrics.horizontalAdvance(self._note_text) + position <= room
+        self._note.setText(self._note_text if full else short)
+        self._position.setVisible(full or metrics.horizontalAdvance(short) + position <= room)

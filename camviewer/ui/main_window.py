@@ -36,6 +36,7 @@ from PySide6.QtWidgets import (
 )
 
 from camviewer.catalogue.actions import Needs
+from camviewer.images.geometry import Geometry
 from camviewer.paths import log_dir
 from camviewer.project.records import ActivationMap
 from camviewer.project.store import SUFFIX, Project
@@ -57,13 +58,15 @@ from camviewer.ui.panels.method import MethodPanel
 from camviewer.ui.panels.model import ModelPanel
 from camviewer.ui.panels.regions import RegionsPanel
 from camviewer.ui.panels.threshold import ThresholdPanel
+from camviewer.ui.panels.units import UnitsPanel
 from camviewer.ui.session import WEIGHT_ENDINGS, Session, ShownImage
 from camviewer.ui.settings import RecentProject, SettingsStore, decode_bytes, encode_bytes
 from camviewer.ui.status_bar import StatusBar
 from camviewer.ui.theme import theme
+from camviewer.ui.unit_source import UnitSource
 from camviewer.ui.welcome import WelcomePage
 from camviewer.workers.engine import Engine
-from camviewer.workers.jobs import LoadRequest, ModelSummary
+from camviewer.workers.jobs import ClassUnit, ClassUnits, LoadRequest, ModelSummary
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +75,10 @@ RAIL_WIDTH = 44
 LEFT_WIDTH = 504
 LEFT_SMALL = 360
 WIDE = 1440
+"""From this width on the layer tree has room for all its columns."""
+
+NARROW = 1160
+"""Below this width the layer tree is a rail until someone unfolds it."""
 
 
 class MainWindow(QMainWindow):
@@ -100,6 +107,10 @@ class MainWindow(QMainWindow):
         self._started = False
         self._closed = False
         self._has_map = False
+        self._map: ActivationMap | None = None
+        self._mode = "original"
+        self._map_hinted = False
+        self._unfolded = False
         self._new_class: int | None = None
         self.setWindowTitle("camviewer")
         self.setAcceptDrops(True)
@@ -135,6 +146,9 @@ class MainWindow(QMainWindow):
         actions.fill(self.header.menu, recent=self._recent_menu)
 
         self.model_panel = ModelPanel()
+        self.units = UnitsPanel()
+        self.model_panel.add_below(self.units)
+        self.unit_source = UnitSource(self.session, self.computing, self.engine, self)
         self.canvas = CanvasPanel()
         self.classes = ClassesPanel()
         self.method = MethodPanel()
@@ -231,6 +245,8 @@ class MainWindow(QMainWindow):
     @Slot()
     def _model_workspace(self) -> None:
         self.actions_["workspace_model"].trigger()
+        self._unfolded = True
+        self._lay_out()
 
     # --- wiring -------------------------------------------------------------------------------------------------------
 
@@ -252,6 +268,7 @@ class MainWindow(QMainWindow):
         on("workspace_model", lambda: self.set_workspace("model"))
         for mode in ("original", "heatmap", "blend"):
             on(f"view_{mode}", lambda mode=mode: self.canvas.set_mode(mode))  # type: ignore[misc]
+        on("toggle_map", self._toggle_map)
         on("fit", self.canvas.fit)
         on("zoom_actual", lambda: self.canvas.zoom_to(1.0))
         on("zoom_in", lambda: self.canvas.zoom_by(1.25))
@@ -277,6 +294,8 @@ class MainWindow(QMainWindow):
         on("mask_fill", lambda: session.change_mask(drawing.fill_holes, "Holes filled."))
         on("mask_small", lambda: session.change_mask(drawing.remove_small, "Small pieces removed."))
         on("mask_smooth", lambda: session.change_mask(drawing.smooth, "Outline smoothed."))
+        on("mask_snap", lambda: session.snap_mask(self._map))
+        on("show_cells", lambda: self.canvas.set_cells_shown(self.actions_["show_cells"].isChecked()))
         on("box_from_mask", session.box_from_mask)
         on("mask_from_box", session.mask_from_box)
         on("copy_regions", self._copy_regions)
@@ -291,7 +310,7 @@ class MainWindow(QMainWindow):
             assign = QShortcut(QKeySequence(str(number)), self)
             assign.activated.connect(lambda number=number: self._assign_class(number))
             rank = QShortcut(QKeySequence(f"Alt+{number}"), self)
-            rank.activated.connect(lambda number=number: self.computing.choose_rank(number - 1))
+            rank.activated.connect(lambda number=number: self._show_rank(number - 1))
         self.session.undo.changed.connect(self._enable)
         self.header.reviewed_pressed.connect(self.mark_reviewed)
         self.header.skip_pressed.connect(self.skip)
@@ -305,7 +324,7 @@ class MainWindow(QMainWindow):
         self.status.cancel_pressed.connect(self.computing.cancel)
         self.workspaces = SegmentedControl([("review", "Review"), ("model", "Model")], "Workspace")
         self.workspaces.chosen.connect(self.set_workspace)
-        self.header.add_left(self.workspaces)
+        self.header.add_middle(self.workspaces)
         self.workspaces.hide()
 
     def _wire_session(self) -> None:
@@ -342,7 +361,7 @@ class MainWindow(QMainWindow):
         self.classes.class_pinned.connect(computing.pin_class)
         self.method.choice_changed.connect(computing.set_choice)
         self.method.recompute_requested.connect(computing.recompute)
-        self.threshold.rule_changed.connect(self.canvas.set_rule)
+        self.threshold.rule_changed.connect(self._on_rule_moved)
         self.threshold.rule_committed.connect(self._on_rule)
         self.canvas.threshold_found.connect(self.threshold.set_live)
         self.canvas.box_drawn.connect(self._on_box_drawn)
@@ -362,6 +381,10 @@ class MainWindow(QMainWindow):
         self.regions.box_requested.connect(self.actions_["tool_box"].trigger)
         self.image.note_changed.connect(session.set_note)
         self.image.flags_changed.connect(session.set_flags)
+        self.unit_source.units_ready.connect(self._on_units)
+        self.unit_source.refused.connect(self.units.set_reason)
+        self.units.unit_chosen.connect(self._on_unit_chosen)
+        self.units.looked_at.connect(self.unit_source.set_wanted)
         self.model_panel.layers_chosen.connect(computing.set_layers)
         self.model_panel.open_requested.connect(self.choose_model)
         folded = self.settings.value.folded
@@ -395,16 +418,17 @@ class MainWindow(QMainWindow):
         self.actions_[f"workspace_{name}"].setChecked(True)
         self.workspaces.set_value(name)
         self.settings.value.workspace = name
-        self._rail.setVisible(name == "review")
-        self._rail_line.setVisible(name == "review")
-        self.model_panel.setVisible(name == "model")
         self.canvas.set_mode("original" if name == "review" else "blend")
+        self._unfolded = False
         self._lay_out()
 
     def _lay_out(self) -> None:
-        model = self.settings.value.workspace == "model"
         right = theme().px(RIGHT_WIDTH)
         wide = self.width() >= WIDE
+        model = self.settings.value.workspace == "model" and (self._unfolded or self.width() >= NARROW)
+        self._rail.setVisible(not model)
+        self._rail_line.setVisible(not model)
+        self.model_panel.setVisible(model)
         if model:
             wanted = theme().px(LEFT_WIDTH if wide else LEFT_SMALL)
             self.model_panel.setMinimumWidth(min(320, wanted))
@@ -415,7 +439,8 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._drop.setGeometry(self.rect())
-        if (event.oldSize().width() >= WIDE) != (event.size().width() >= WIDE) or not self._painted:
+        before, now = event.oldSize().width(), event.size().width()
+        if not self._painted or any((before >= limit) != (now >= limit) for limit in (WIDE, NARROW)):
             self._lay_out()
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -573,6 +598,7 @@ class MainWindow(QMainWindow):
         self._new_class = None
         self._pages.setCurrentIndex(1 if project is not None else 0)
         self.workspaces.setVisible(project is not None)
+        self._lay_out()
         if project is None:
             self.gallery.model.set_items([])
             self.gallery.pictures.clear()
@@ -583,7 +609,7 @@ class MainWindow(QMainWindow):
         else:
             self.gallery.pictures.clear()
             self.canvas.setFocus(Qt.FocusReason.OtherFocusReason)
-            name = "Demo" if self.session.synthetic else project.path.stem
+            name = "Demo, synthetic images" if self.session.synthetic else project.path.stem
             self.setWindowTitle(f"{name} – camviewer")
             self._remember_project()
         self._enable()
@@ -678,19 +704,48 @@ class MainWindow(QMainWindow):
     @Slot(object, str, object)
     def _on_map(self, found: ActivationMap | None, class_name: str, probability: float | None) -> None:
         self._has_map = found is not None
+        self._map = found
+        self.units.release()
         self.canvas.set_map(found, class_name=class_name, score=probability)
         self.threshold.set_map(found)
         if found is not None:
             self.method.set_result(found.seconds, found.precision, found.flags)
+            if not self._map_hinted and class_name:
+                self._map_hinted = True
+                self._say(f"The map of {class_name} is ready.", "Q shows it on the image, and hides it again", "info")
         else:
             self.method.set_result(None)
         self._enable()
+
+    @Slot(object)
+    def _on_units(self, found: ClassUnits | None) -> None:
+        current = self.session.current
+        self.units.set_image(current.pixels if current is not None else None)
+        names = self.computing.summary.identity.classes if self.computing.summary is not None else ()
+        known = found is not None and found.class_index < len(names)
+        self.units.set_units(found, class_name=names[found.class_index] if found is not None and known else "")
+
+    @Slot(object, object)
+    def _on_unit_chosen(self, unit: ClassUnit | None, geometry: Geometry | None) -> None:
+        """Show the map of one unit on the image, or the class's map again."""
+        index = self.computing.class_index
+        if unit is None or geometry is None:
+            if index is not None:
+                self.computing.choose_class(index)
+            return
+        shown = ActivationMap(index or 0, f"unit {unit.unit}", "", unit.values, geometry)
+        self.canvas.set_map(shown, class_name=f"Unit {unit.unit}")
 
     @Slot(object)
     def _on_model(self, summary: ModelSummary | None) -> None:
         self.model_panel.set_summary(summary)
         self.method.set_unavailable(self.computing.unavailable())
         self._enable()
+
+    @Slot(object)
+    def _on_rule_moved(self, rule_: object) -> None:
+        self._show_heat()
+        self.canvas.set_rule(rule_)  # type: ignore[arg-type]
 
     @Slot(object)
     def _on_rule(self, rule_: object) -> None:
@@ -727,6 +782,19 @@ class MainWindow(QMainWindow):
     def _on_class_chosen(self, class_index: int) -> None:
         self._new_class = None
         self.computing.choose_class(class_index)
+        self._show_heat()
+
+    def _show_rank(self, rank: int) -> None:
+        self.computing.choose_rank(rank)
+        self._show_heat()
+
+    def _toggle_map(self) -> None:
+        self.canvas.set_mode("blend" if self._mode == "original" else "original")
+
+    def _show_heat(self) -> None:
+        """Show the map to whoever asks for it or works on it while the image is shown alone."""
+        if self._mode == "original":
+            self.canvas.set_mode("blend")
 
     def _assign_class(self, number: int) -> None:
         """Give the selected region the class of this number, or choose the class of new regions."""
@@ -750,6 +818,8 @@ class MainWindow(QMainWindow):
 
     @Slot(str)
     def _on_mode(self, mode: str) -> None:
+        self._mode = mode
+        self._map_hinted = self._map_hinted or mode != "original"
         action = f"view_{mode}"
         if action in self.actions_.names():
             self.actions_[action].setChecked(True)
@@ -861,6 +931,8 @@ class MainWindow(QMainWindow):
     @Slot(float)
     def _keep_opacity(self, opacity: float) -> None:
         self.settings.value.opacity = opacity
+        if self.canvas.isVisible():
+            self._show_heat()
 
     # --- keys, drops, closing -----------------------------------------------------------------------------------------
 

@@ -44,6 +44,7 @@ def style_sheet(theme: Theme) -> str:
         "right": _picture(theme, "chevron-right", "text-2"),
         "menu_check": _picture(theme, "check", "accent-text"),
         "control": str(theme.px(28) - 2),
+        "control_focused": str(theme.px(28) - 4),  # the ring is 1 px wider than the line, the field is not
         "row": str(theme.px(28)),
         "tree_row": str(theme.px(24)),
     }

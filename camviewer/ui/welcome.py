@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QPainter, QPainterPath, QPaintEvent, QPen, QPixmap
-from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from camviewer import __version__
 from camviewer.paths import resources_dir
@@ -20,9 +20,9 @@ from camviewer.ui.theme import set_role, theme
 DISCLAIMER = "For research and teaching. Not a medical device, not for diagnosis."
 
 STEPS = (
-    ("step-image.png", "An image", "synthetic, with its ruler and hairs"),
-    ("step-map.png", "Where the model looks", "the class activation map"),
-    ("step-mask.png", "A mask you can correct", "ready for training"),
+    ("step-image.jpg", "An image", "synthetic, with ruler and dark corners"),
+    ("step-map.jpg", "Where the model looks", "at the lesion, and at the corners"),
+    ("step-mask.jpg", "A mask you have corrected", "ready for training"),
 )
 
 
@@ -47,6 +47,8 @@ class _Step(QWidget):
         super().__init__()
         self._pixmap = QPixmap(str(picture))
         self.setAccessibleName(f"{title}, {text}")
+        # The three are equally wide, whatever their captions need.
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
@@ -321,6 +323,7 @@ class WelcomePage(QWidget):
         while (item := self._recent.takeAt(0)) is not None:
             old = item.widget()
             if old is not None:
+                old.hide()
                 old.deleteLater()
         for project in projects[:5]:
             card = _RecentCard(project)

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from camviewer.catalogue.formats import FORMATS, FormatSpec, format_spec
 from camviewer.catalogue.parameters import Parameter, Value
+from camviewer.paths import data_dir
 from camviewer.ui.controls import Button, MessageBar, label, name_control, rule
 from camviewer.ui.dialogs.base import PanelDialog
 from camviewer.ui.dialogs.cards import ChoiceCard
@@ -264,7 +265,7 @@ class ExportDialog(PanelDialog):
     def _on_format(self, number: int) -> None:
         spec = FORMATS[number]
         self._form.set_parameters(spec.parameters)
-        base = self._settings.value.last_export_folder or str(self._source.parent)
+        base = self._settings.value.last_export_folder or str(_beside(self._source))
         self._folder.setText(str(_fresh(Path(base) / f"{self._source.stem}_{spec.name}")))
         self._recount()
 
@@ -335,7 +336,7 @@ class ExportDialog(PanelDialog):
 
     @Slot()
     def _choose(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Folder of the export", str(self._source.parent))
+        folder = QFileDialog.getExistingDirectory(self, "Folder of the export", str(_beside(self._source)))
         if folder:
             self._settings.value.last_export_folder = folder
             self._folder.setText(str(_fresh(Path(folder) / f"{self._source.stem}_{self.spec().name}")))
@@ -349,6 +350,11 @@ class ExportDialog(PanelDialog):
     def _on_finished(self) -> None:
         self._delay.stop()
         self._session.tasks.drop("export-count")
+
+
+def _beside(source: Path) -> Path:
+    """Return where an export is looked for: beside the project, but not in the program's own data folder."""
+    return Path.home() if source.is_relative_to(data_dir()) else source.parent
 
 
 def _fresh(path: Path) -> Path:

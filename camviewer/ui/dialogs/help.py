@@ -41,7 +41,7 @@ class KeysDialog(PanelDialog):
                 column = QVBoxLayout()
                 columns.addLayout(column, 1)
             column.addLayout(_group(title, rows))
-            column.addSpacing(12)
+            column.addSpacing(16)
             used += len(rows) + 2
         column.addStretch(1)
         area = QScrollArea()
@@ -68,7 +68,6 @@ def _group(title: str, rows: list[tuple[str, str]]) -> QGridLayout:
     grid.addWidget(label(title, "section"), 0, 0)
     for number, (words, keys) in enumerate(rows, 1):
         text = label(words, "body", "text-2")
-        text.setWordWrap(True)
         grid.addWidget(text, number, 0)
         grid.addWidget(KeyBadge(keys), number, 1, Qt.AlignmentFlag.AlignRight)
     return grid

@@ -184,6 +184,7 @@ class Gallery(QWidget):
         self.search.setMinimumWidth(theme().px(84))
         self.search.setMaximumWidth(theme().px(150))
         name_control(self.search, "Search names", tip="Show images whose name holds every word", key="Ctrl+F")
+        set_property(self.search, "leading", "icon")
         magnifier = self.search.addAction(icon("search", "text-3"), QLineEdit.ActionPosition.LeadingPosition)
         theme().bind(magnifier, lambda action: action.setIcon(icon("search", "text-3")))  # type: ignore[attr-defined]
         self._search_delay = QTimer(self)
@@ -207,6 +208,7 @@ class Gallery(QWidget):
         bar.addStretch(1)
         for widget in (self._shown, self.search, self._sort):
             bar.addWidget(widget)
+        self._bar_row = bar
         self.bar = QWidget()
         self.bar.setLayout(bar)
         self.bar.setFixedHeight(theme().px(BAR))
@@ -277,6 +279,29 @@ class Gallery(QWidget):
             chip.setVisible(value in ("all", "unreviewed") or number > 0 or chip.isChecked())
         shown = self.model.rowCount()
         self._shown.setText("" if shown == total else f"{shown:,} shown")
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Give up, where the row is narrow, first the bar, then the number of shown images, then the chips' counts."""
+        row = self._bar_row
+        parts = [self._progress, self._shown, *self._chips.values()]
+        self._progress.show()
+        self._shown.setVisible(bool(self._shown.text()))
+        for chip in self._chips.values():
+            chip.set_compact(False)
+        room = self.width()
+        for part in parts:
+            row.invalidate()
+            if row.minimumSize().width() <= room:
+                return
+            if isinstance(part, Chip):
+                part.set_compact(not part.isChecked())
+            else:
+                part.hide()
 
     @Slot(object)
     def _on_filter(self, chip: Chip) -> None:
