@@ -27,7 +27,53 @@ class RefinementSpec:
     paper: str = ""
 
 
+_INSIDE = Parameter(
+    "inside",
+    "Surely inside",
+    "float",
+    0.6,
+    minimum=0.05,
+    maximum=1.0,
+    help="From which fraction of the map's maximum a pixel surely belongs to the region.",
+)
+_OUTSIDE = Parameter(
+    "outside",
+    "Surely outside",
+    "float",
+    0.1,
+    minimum=0.0,
+    maximum=0.9,
+    help="Below which fraction of the map's maximum a pixel surely does not.",
+)
+_ROUNDS = Parameter(
+    "rounds",
+    "GrabCut rounds",
+    "int",
+    3,
+    minimum=1,
+    maximum=10,
+    help="How often the border moves to where the colours part.",
+)
+_GROW = Parameter(
+    "grow",
+    "Grow",
+    "float",
+    0.8,
+    minimum=0.0,
+    maximum=10.0,
+    help="How far the mask is widened, since experts draw outside the colour's edge.",
+    unit="% of the longer side",
+)
+
 REFINEMENTS: tuple[RefinementSpec, ...] = (
+    RefinementSpec(
+        "auto",
+        "Agreement of outlines",
+        "The outline on which several colour channels and thresholds agree, where the map is high; hair is painted "
+        "over, dark corners, ink and stickers are left out.",
+        (_GROW,),
+        "Otsu 1979; the vote is camviewer's own, docs/pseudo-masks.md",
+    ),
     RefinementSpec(
         "none",
         "Threshold",
@@ -48,18 +94,23 @@ REFINEMENTS: tuple[RefinementSpec, ...] = (
                 maximum=10,
                 help="How often the border moves to where the colours part; 0 keeps the border of the blue channel.",
             ),
-            Parameter(
-                "grow",
-                "Grow",
-                "float",
-                1.0,
-                minimum=0.0,
-                maximum=10.0,
-                help="How far the mask is widened, since experts draw outside the colour's edge.",
-                unit="% of the longer side",
-            ),
+            _GROW,
         ),
         "Otsu 1979; Rother et al. 2004, doi 10.1145/1015706.1015720",
+    ),
+    RefinementSpec(
+        "grabcut",
+        "GrabCut from the map",
+        "The object whose colours the map's peak has, cut out against the colours where the map is low.",
+        (_INSIDE, _OUTSIDE, _ROUNDS),
+        "Rother et al. 2004, doi 10.1145/1015706.1015720",
+    ),
+    RefinementSpec(
+        "watershed",
+        "Watershed from the map",
+        "What the map's peak floods before it meets the flood from where the map is low; the dam is the mask's edge.",
+        (_INSIDE, _OUTSIDE),
+        "Meyer 1992",
     ),
 )
 

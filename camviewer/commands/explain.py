@@ -54,10 +54,10 @@ def add_parser(commands: Any) -> None:
     group.add_argument("--normalise", choices=("positive", "minmax"), default="positive", help="default: %(default)s")
     group.add_argument(
         "--refine",
-        choices=("auto", *REFINEMENTS),
+        choices=tuple(REFINEMENTS),
         default="auto",
         metavar="NAME",
-        help=f"how masks are drawn: auto (default) or {', '.join(REFINEMENTS)}; boxes always come from the map",
+        help=f"how masks are drawn: {', '.join(REFINEMENTS)} (default: auto); boxes always come from the map",
     )
     group.add_argument(
         "--save", action=Several, const=SAVE, default=SAVE, metavar="WHAT", help=f"{','.join(SAVE)} (default: all)"
@@ -80,7 +80,7 @@ def run(given: argparse.Namespace) -> int:
             threshold=given.threshold,
             components=given.components,
             normalise=given.normalise,
-            refine=resolve_refinement(given.refine),
+            refine=given.refine,
         ),
         save=given.save,
         batch_size=given.batch_size,
@@ -111,10 +111,3 @@ def run(given: argparse.Namespace) -> int:
         return INTERRUPTED
     say(f"{done} explained{failed}: {report.file}")
     return 1 if report.failed else 0
-
-
-def resolve_refinement(name: str) -> str:
-    """Return the refinement that ``auto`` means, or the one that is named."""
-    if name != "auto":
-        return name
-    return "auto" if "auto" in REFINEMENTS else "none"

@@ -49,6 +49,7 @@ class MapResult:
         level: threshold as a value of the raw map; NaN without evidence.
         refine: refinement that drew the mask.
         reason: why the mask is empty, for example ``no positive evidence``; else empty.
+        doubt: how likely the mask is wrong, 0..1, see `camviewer.regions.doubt`.
     """
 
     map: ActivationMap
@@ -57,6 +58,7 @@ class MapResult:
     level: float
     refine: str
     reason: str
+    doubt: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,8 +94,8 @@ def find_in_map(pixels: Pixels, found: ActivationMap, rule: RegionRule, *, value
     if values is None:
         values = found.geometry.upsample(found.values)
     regions = find_regions(values, rule)
-    mask = refine_mask(pixels, values, rule, regions=regions)
-    return MapResult(found, regions.boxes, mask.pixels, regions.level, mask.refine, mask.reason)
+    mask = refine_mask(pixels, values, rule, regions=regions, judge=True)
+    return MapResult(found, regions.boxes, mask.pixels, regions.level, mask.refine, mask.reason, mask.doubt)
 
 
 def explain_image(
@@ -345,6 +347,7 @@ def _explained_maps(pixels: Pixels, explanation: Explanation, settings: ExplainS
             mask=result.mask if "masks" in save else None,
             refine=result.refine,
             reason=result.reason,
+            doubt=result.doubt,
             overlay=overlay(
                 pixels,
                 values,

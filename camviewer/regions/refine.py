@@ -1,7 +1,7 @@
 """Masks drawn from an image and its map, by name.
 
 Boxes always come from the raw map (`camviewer.regions.find`); a refinement draws the mask. Each is one function of
-pixels, values, regions and parameters, described by a row of `camviewer.catalogue.refinements`.
+image, map and parameters, described by a row of `camviewer.catalogue.refinements`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from camviewer.catalogue.parameters import Value, complete
 from camviewer.catalogue.refinements import refinement
 from camviewer.images.geometry import FloatMap
-from camviewer.regions.colour import draw_by_colour
+from camviewer.regions import colour, consensus, doubt, seeded
 from camviewer.regions.find import BoolMask, Regions, find_regions
 from camviewer.regions.rules import RegionRule
+from camviewer.regions.work import Work
 
 Pixels = NDArray[np.uint8]
 """Upright RGB ``[H, W, 3]``."""
@@ -31,26 +32,38 @@ class RefinedMask:
         pixels: bool ``[H, W]``.
         refine: name of the refinement that drew it.
         reason: why it is empty, for example ``no positive evidence``; else empty.
+        doubt: how likely it is wrong, 0..1, see `camviewer.regions.doubt`; None when not asked for.
     """
 
     pixels: BoolMask
     refine: str
     reason: str = ""
+    doubt: float | None = None
 
 
-Draw = Callable[[Pixels, FloatMap, Regions, Mapping[str, Value]], BoolMask]
-"""Pixels, raw map upsampled to them, regions of the rule in that map, every parameter's value."""
+Draw = Callable[[Work, Mapping[str, Value]], BoolMask]
+"""Image, map, rule and regions; every parameter's value."""
 
-
-def _threshold(pixels: Pixels, values: FloatMap, regions: Regions, parameters: Mapping[str, Value]) -> BoolMask:
-    return regions.mask
-
-
-REFINEMENTS: dict[str, Draw] = {"none": _threshold, "colour": draw_by_colour}
+REFINEMENTS: dict[str, Draw] = {
+    "auto": lambda work, p: consensus.draw(work, grow=float(p["grow"])),
+    "none": lambda work, p: work.regions.mask,
+    "colour": lambda work, p: colour.draw(work, rounds=int(p["rounds"]), grow=float(p["grow"])),
+    "grabcut": lambda work, p: seeded.grab_cut(
+        work, inside=float(p["inside"]), outside=float(p["outside"]), rounds=int(p["rounds"])
+    ),
+    "watershed": lambda work, p: seeded.watershed(work, inside=float(p["inside"]), outside=float(p["outside"])),
+}
 """One function for each row of the catalogue."""
 
 
-def refine_mask(pixels: Pixels, values: FloatMap, rule: RegionRule, *, regions: Regions | None = None) -> RefinedMask:
+def refine_mask(
+    pixels: Pixels,
+    values: FloatMap,
+    rule: RegionRule,
+    *,
+    regions: Regions | None = None,
+    judge: bool = False,
+) -> RefinedMask:
     """Return the mask that the rule's refinement draws.
 
     Args:
@@ -58,6 +71,7 @@ def refine_mask(pixels: Pixels, values: FloatMap, rule: RegionRule, *, regions: 
         values: raw map upsampled to the image, ``[H, W]``.
         rule: threshold rule with the refinement's name and parameters.
         regions: of the same map and rule, where they are known already.
+        judge: whether to say how doubtful the mask is.
 
     Raises:
         UsageError: for an unknown refinement or a parameter outside its range.
@@ -70,9 +84,15 @@ def refine_mask(pixels: Pixels, values: FloatMap, rule: RegionRule, *, regions: 
     if regions is None:
         regions = find_regions(values, rule)
     if not regions.boxes:
-        return RefinedMask(regions.mask, spec.name, regions.reason)
-    mask = REFINEMENTS[spec.name](pixels, values, regions, parameters)
-    return RefinedMask(mask, spec.name, "" if mask.any() else "nothing stands out where the map is high")
+        return RefinedMask(regions.mask, spec.name, regions.reason, 1.0 if judge else None)
+    work = Work(pixels, values, regions, rule)
+    mask = REFINEMENTS[spec.name](work, parameters)
+    return RefinedMask(
+        mask,
+        spec.name,
+        "" if mask.any() else consensus.NOTHING,
+        doubt.judge(work, mask).score if judge else None,
+    )
 
 
 def refine(pixels: Pixels, values: FloatMap, rule: RegionRule, *, regions: Regions | None = None) -> BoolMask:

@@ -56,7 +56,7 @@ def test_any_size(name: str, shape: tuple[int, int]) -> None:
 
 
 def test_wrong_names_and_values() -> None:
-    with pytest.raises(UsageError, match="There is no refinement 'magic'; there are: none, colour"):
+    with pytest.raises(UsageError, match="There is no refinement 'magic'; there are: auto, none, colour"):
         refine_mask(PIXELS, VALUES, RegionRule(refine="magic"))
     with pytest.raises(UsageError, match="has no parameter 'x'"):
         refine_mask(PIXELS, VALUES, RegionRule(refine_parameters={"x": 1}))

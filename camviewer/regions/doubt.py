@@ -1,0 +1,139 @@
+"""How doubtful a mask is, without truth: from the image, the map and the mask alone.
+
+Each sign lies in 0..1 and is 1 where nothing speaks against the mask. They are joined by a logistic function whose
+weights were fitted once, on half of the lesions of one data set, to whether the mask overlaps an expert's by at
+least 0.65 (the limit of ISIC 2018). The score therefore is an estimate of the probability of a failed mask, not a
+rank: it means the same in every picture. docs/pseudo-masks.md shows how well it does on the other half.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import astuple, dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from camviewer.images.geometry import FloatMap
+from camviewer.regions import consensus
+from camviewer.regions.find import BoolMask
+from camviewer.regions.measures import iou
+from camviewer.regions.shapes import components, filled, frame, grown
+from camviewer.regions.work import Work
+
+SHIFT = 0.08
+"""Of the blue channel's threshold, as a share of its range, under which a good mask hardly changes."""
+HALF_CONTRAST = 10.0
+"""Difference in CIE Lab at which the sign of contrast is 0.5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What speaks for a mask, 0..1 each.
+
+    Attributes:
+        agreement: mean overlap with the outlines that colour offers where the map is (`camviewer.regions.consensus`).
+        stability: overlap of the blue channel's region at a slightly lower and a slightly higher threshold.
+        separability: share of the blue channel's variance that Otsu's two classes explain.
+        contrast: colour inside against the ring around, ``d / (d + 10)`` with d in CIE Lab.
+        inside: one minus the share of the outline on the image's frame or on an artefact.
+        fit: share of the map's highest pixels, as many as the mask has, that lie in the mask.
+        compact: root of ``4 pi area / outline^2``.
+    """
+
+    agreement: float
+    stability: float
+    separability: float
+    contrast: float
+    inside: float
+    fit: float
+    compact: float
+
+
+WEIGHTS = Signs(agreement=2.1, stability=2.5, separability=1.4, contrast=0.4, inside=2.8, fit=0.85, compact=1.9)
+OFFSET = 6.8
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Probability that a mask is wrong, 0..1, and the signs it comes from."""
+
+    score: float
+    signs: Signs
+
+
+def judge(work: Work, mask: BoolMask) -> Doubt:
+    """Return how doubtful a mask ``[H, W]`` of an image and its map is; an empty one is 1."""
+    size = (work.energy.shape[1], work.energy.shape[0])
+    small = np.asarray(cv2.resize(mask.view(np.uint8), size, interpolation=cv2.INTER_AREA), dtype=np.bool_)
+    if not small.any():
+        return Doubt(1.0, Signs(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+    signs = _signs(work, small)
+    evidence = sum(weight * sign for weight, sign in zip(astuple(WEIGHTS), astuple(signs), strict=True))
+    return Doubt(1 / (1 + math.exp(evidence - OFFSET)), signs)
+
+
+def three_valued(work: Work, mask: BoolMask, class_value: int, *, ignore: int = 255) -> NDArray[np.uint8]:
+    """Return the mask with its uncertain band as `ignore`: 0, `class_value` or `ignore`, uint8 ``[H, W]``.
+
+    Uncertain is where some but not most of the outlines that colour offers lie (between an eighth and seven eighths
+    of their weight), as established in weak supervision (Ahn et al. 2019, arXiv 1904.05044). Far from any
+    outline the mask stands as it is.
+    """
+    found = consensus.offered(work)
+    values = np.where(mask, np.uint8(class_value), np.uint8(0))
+    if found is None:
+        return values
+    share = consensus.shares(found)
+    soft = cv2.resize(share, (mask.shape[1], mask.shape[0]), interpolation=cv2.INTER_LINEAR)
+    values[(soft > 1 / 8) & (soft < 7 / 8)] = ignore
+    return values
+
+
+def _signs(work: Work, mask: BoolMask) -> Signs:
+    seen = ~work.excluded
+    found = consensus.offered(work)
+    agreement = 0.0 if found is None else float(np.mean([iou(mask, other) for other in found.masks]))
+    blue = work.smooth[:, :, 2]
+    stability, separability = _blue(blue, seen, mask)
+    difference = consensus.stands_out(work, mask)
+    outline, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    points = np.concatenate(outline)[:, 0, :]
+    edge = frame((mask.shape[0], mask.shape[1]))
+    if work.excluded.any():
+        edge |= grown(work.excluded, 2)
+    around = sum(cv2.arcLength(part, closed=True) + math.pi for part in outline)
+    area = int(mask.sum())
+    top = np.partition(work.energy, work.energy.size - area, axis=None)[work.energy.size - area]
+    return Signs(
+        agreement=agreement,
+        stability=stability,
+        separability=separability,
+        contrast=difference / (difference + HALF_CONTRAST),
+        inside=1 - float(edge[points[:, 1], points[:, 0]].mean()),
+        fit=float((mask & (work.energy >= max(float(top), 1e-6))).sum()) / area,
+        compact=math.sqrt(min(1.0, 4 * math.pi * area / around**2)),
+    )
+
+
+def _blue(blue: FloatMap, seen: BoolMask, mask: BoolMask) -> tuple[float, float]:
+    """Return stability and separability of the blue channel."""
+    values = blue[seen]
+    if values.size == 0 or not np.ptp(values) > 0:
+        return 0.0, 0.0
+    level, spread = consensus.otsu(values), float(np.ptp(values))
+    dark = values <= level
+    share = float(dark.mean())
+    between = (
+        share * (1 - share) * (float(values[dark].mean()) - float(values[~dark].mean())) ** 2 if 0 < share < 1 else 0.0
+    )
+    regions = []
+    for shift in (-SHIFT, SHIFT):
+        kept = (blue <= level + shift * spread) & seen
+        count, labels, _ = components(kept)
+        shared = np.bincount(labels[mask], minlength=count + 1)
+        shared[0] = 0
+        regions.append(filled(labels == int(np.argmax(shared))) if shared.any() else np.zeros_like(mask))
+    lower, upper = regions
+    return (iou(lower, upper) if upper.any() else 0.0), between / max(float(values.var()), 1e-9)

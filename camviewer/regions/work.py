@@ -1,0 +1,99 @@
+"""What refinements share of one image and its map: a small copy without hair, what to leave out, the map's energy.
+
+Everything is made on demand and once. All lengths are shares of the longer side, so that a picture and its
+enlargement give the same mask.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from camviewer.images.geometry import FloatMap
+from camviewer.regions.artefacts import dark_corners, painted_over, stained
+from camviewer.regions.find import BoolMask, Regions
+from camviewer.regions.rules import RegionRule
+
+if TYPE_CHECKING:
+    from camviewer.regions.consensus import Candidates
+
+Pixels = NDArray[np.uint8]
+Colours = NDArray[np.float32]
+
+SIDE = 256
+"""Longer side at which edges are drawn; a finer picture only adds skin texture."""
+SMOOTH = 0.01
+
+
+class Work:
+    """One image with its map.
+
+    Args:
+        pixels: upright RGB uint8 ``[H, W, 3]``.
+        values: raw map upsampled to it, ``[H, W]``.
+        regions: what the rule finds in the map.
+        rule: threshold rule.
+    """
+
+    def __init__(self, pixels: Pixels, values: FloatMap, regions: Regions, rule: RegionRule) -> None:
+        self.pixels = pixels
+        self.values = values
+        self.regions = regions
+        self.rule = rule
+        height, width = values.shape
+        scale = min(1.0, SIDE / max(height, width))
+        self._size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        self.side: int = max(self._size)
+        self.offered: list[Candidates | None] = []
+
+    @property
+    def full(self) -> tuple[int, int]:
+        """Shape of the image."""
+        return self.values.shape[0], self.values.shape[1]
+
+    @cached_property
+    def small(self) -> Pixels:
+        """The image with its longer side at most `SIDE`."""
+        return np.asarray(cv2.resize(self.pixels, self._size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+    @cached_property
+    def energy(self) -> FloatMap:
+        """The map's positive part at the size of `small`, with a maximum of 1."""
+        values = np.nan_to_num(self.values, nan=0.0, posinf=0.0, neginf=0.0)
+        energy = np.maximum(cv2.resize(values, self._size, interpolation=cv2.INTER_AREA), 0)
+        high = float(energy.max())
+        return np.asarray(energy / high if high > 0 else energy, dtype=np.float32)
+
+    @cached_property
+    def corners(self) -> BoolMask:
+        """The black frame of a dermatoscope."""
+        return dark_corners(self.small)
+
+    @cached_property
+    def excluded(self) -> BoolMask:
+        """What cannot be lesion: dark corners, ink and stickers."""
+        return self.corners | stained(self.small)
+
+    @cached_property
+    def clean(self) -> Pixels:
+        """`small` with hair painted over."""
+        return painted_over(self.small)
+
+    @cached_property
+    def lab(self) -> Colours:
+        """`clean` in CIE Lab, smoothed, ``[h, w, 3]``."""
+        return np.asarray(cv2.cvtColor(self.smooth / np.float32(255), cv2.COLOR_RGB2LAB), dtype=np.float32)
+
+    @cached_property
+    def smooth(self) -> Colours:
+        """`clean` as float 0..255, smoothed by a hundredth of its side."""
+        sigma = max(0.5, SMOOTH * self.side)
+        return np.asarray(cv2.GaussianBlur(self.clean.astype(np.float32), (0, 0), sigma), dtype=np.float32)
+
+    def length(self, share: float) -> int:
+        """Return a share of the longer side in pixels of `small`, at least 1."""
+        return max(1, round(share * float(self.side)))
