@@ -76,6 +76,12 @@ class FakeBackend:
                 time.sleep(0.06)
         return explanation()
 
+    def units(self, job, watch):
+        self._note(f"units {job.class_index} of {job.path.stem}")
+        if job.path.stem.startswith("slow"):
+            self.wait(watch)
+        return "units"
+
     def compute_group(self, job, first, watch):
         part = job.paths[first : first + (job.batch_size or 1)]
         for path in part:
@@ -103,6 +109,7 @@ class Recorder:
         "engine_started",
         "model_loaded",
         "maps_ready",
+        "units_ready",
         "partial_ready",
         "image_computed",
         "exported",

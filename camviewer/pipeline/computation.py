@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from camviewer.cam.requests import Explanation, MapRequest, contrast_class
+from camviewer.cam.requests import ClassUnits, Explanation, MapRequest, contrast_class
 from camviewer.catalogue.methods import method
 from camviewer.errors import UsageError
 from camviewer.models.records import LoadRequest, ModelSummary
@@ -96,6 +96,21 @@ class Computation:
         )
         self._tell(explanation)
         return explanation
+
+    def units(
+        self,
+        pixels: Pixels,
+        class_index: int,
+        *,
+        most: int = 24,
+        key: Hashable | None = None,
+        offset: bool = True,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> ClassUnits:
+        """Return the units that speak for a class most; arguments and errors as of `Explainer.units`."""
+        return self._explainer.units(
+            pixels, class_index=class_index, most=most, key=key, offset=offset, cancelled=cancelled
+        )
 
     def explain_group(
         self, images: Sequence[Pixels], request: MapRequest, *, cancelled: Callable[[], bool] | None = None

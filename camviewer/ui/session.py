@@ -30,7 +30,7 @@ from camviewer.ui.canvas.records import MaskEdited, Region
 from camviewer.ui.gallery.model import NO_OUTLINE, GalleryItem, ItemOutline, short_labels
 from camviewer.ui.outlines import gallery_outline
 from camviewer.ui.undo import Undo
-from camviewer.workers.tasks import FoundImage, TaskDone, TaskPool, read_pixels, scan_images
+from camviewer.workers.tasks import FoundImage, TaskDone, TaskPool, read_pixels, scan_images, snap_mask
 
 log = logging.getLogger(__name__)
 
@@ -280,6 +280,8 @@ class Session(QObject):
     def _on_task(self, answer: TaskDone) -> None:
         if answer.key == "image":
             self._on_pixels(answer)
+        elif answer.key == "snap":
+            self._on_snapped(answer)
         elif answer.key == "scan":
             if answer.error:
                 self.said.emit(answer.error, "", "bad")
@@ -434,6 +436,32 @@ class Session(QObject):
         masks = [region for region in self.regions() if isinstance(region.shape, Mask)]
         chosen = next((region for region in masks if region.key == self.selected), None)
         return masks[0] if chosen is None and self.selected is None and len(masks) == 1 else chosen
+
+    def snap_mask(self, found: ActivationMap | None) -> None:
+        """Move the outline of the selected mask to the colours' edge; the peak of `found` stays inside."""
+        region, current = self.selected_mask(), self.current
+        if region is None or not isinstance(region.shape, Mask) or current is None or current.pixels is None:
+            self.said.emit("No mask is selected.", "Click one, or press Tab on the image", "info")
+            return
+        mask, pixels = region.shape, current.pixels
+        subject = (current.record.id, mask)
+        self.tasks.submit("snap", subject, lambda _reporter: snap_mask(pixels, mask.pixels, found))
+
+    def _on_snapped(self, answer: TaskDone) -> None:
+        image_id, before = answer.subject
+        if answer.error:
+            self.said.emit(answer.error, "", "bad")
+            return
+        region = self.find_region(("mask", before.class_id, before.slot))
+        shown = self.current is not None and self.current.record.id == image_id
+        if not shown or region is None or not isinstance(region.shape, Mask):
+            return
+        if not np.array_equal(region.shape.pixels, before.pixels):
+            self.said.emit("The mask was changed meanwhile.", "It stays as you left it", "info")
+        elif np.array_equal(answer.result, before.pixels):
+            self.said.emit("Nothing to change.", "The colours do not part near the outline", "info")
+        else:
+            self.set_mask(answer.result, before.class_id, "Mask snapped to the colours.")
 
     def mask_from_box(self) -> None:
         """Add the inside of the selected box to the mask of its class."""

@@ -14,6 +14,7 @@ from camviewer.pipeline.versions import versions
 from camviewer.workers.jobs import (
     ComputeBatch,
     ComputeMaps,
+    ComputeUnits,
     EngineStarted,
     Explanation,
     Export,
@@ -23,6 +24,7 @@ from camviewer.workers.jobs import (
 )
 
 if TYPE_CHECKING:
+    from camviewer.cam.requests import ClassUnits
     from camviewer.pipeline.computation import Computation
     from camviewer.pipeline.decoder import Decoder
     from camviewer.pipeline.explain import ImageResult
@@ -69,6 +71,19 @@ class TorchBackend:
             key=_content_key(job.path),
             on_progress=watch.progress,
             on_partial=watch.partial,
+            cancelled=watch.cancelled,
+        )
+
+    def units(self, job: ComputeUnits, watch: Watch) -> ClassUnits:
+        """Return the units of one class in one image, from the pass of its maps where there was one."""
+        computation = self._loaded()
+        watch.raise_if_cancelled()
+        return computation.units(
+            read_image(job.path),
+            job.class_index,
+            most=job.most,
+            key=_content_key(job.path),
+            offset=job.offset,
             cancelled=watch.cancelled,
         )
 

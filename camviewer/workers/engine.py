@@ -12,6 +12,7 @@ from camviewer.workers.inbox import Inbox
 from camviewer.workers.jobs import (
     ComputeBatch,
     ComputeMaps,
+    ComputeUnits,
     EngineStarted,
     Export,
     Exported,
@@ -26,6 +27,7 @@ from camviewer.workers.jobs import (
     Notice,
     PartialMap,
     Progress,
+    UnitsReady,
 )
 from camviewer.workers.worker import Backend, Worker
 
@@ -99,6 +101,7 @@ class Engine(QObject):
         engine_started: `EngineStarted`; torch is loaded.
         model_loaded: `ModelLoaded`.
         maps_ready: `MapsReady`.
+        units_ready: `UnitsReady`.
         partial_ready: `PartialMap`.
         image_computed: `ImageComputed`, one an image of a batch.
         exported: `Exported`.
@@ -113,6 +116,7 @@ class Engine(QObject):
     engine_started = Signal(object)
     model_loaded = Signal(object)
     maps_ready = Signal(object)
+    units_ready = Signal(object)
     partial_ready = Signal(object)
     image_computed = Signal(object)
     exported = Signal(object)
@@ -136,6 +140,7 @@ class Engine(QObject):
             EngineStarted: self.engine_started,
             ModelLoaded: self.model_loaded,
             MapsReady: self.maps_ready,
+            UnitsReady: self.units_ready,
             PartialMap: self.partial_ready,
             ImageComputed: self.image_computed,
             Exported: self.exported,
@@ -149,8 +154,8 @@ class Engine(QObject):
     def submit(self, job: Job) -> int:
         """Hand in a job; return its token.
 
-        A `ComputeMaps` cancels the `ComputeMaps` before it; a `LoadModel` cancels the `LoadModel`, `ComputeMaps` and
-        `ComputeBatch` before it.
+        A `ComputeMaps` or `ComputeUnits` cancels the one of its kind before it; a `LoadModel` cancels every job of the
+        network before it.
 
         Raises:
             RuntimeError: when the engine is closed, or the token is in use.
@@ -162,8 +167,10 @@ class Engine(QObject):
         replaced: tuple[type, ...] = ()
         if isinstance(job, ComputeMaps):
             replaced = (ComputeMaps,)
+        elif isinstance(job, ComputeUnits):
+            replaced = (ComputeUnits,)
         elif isinstance(job, LoadModel):
-            replaced = (LoadModel, ComputeMaps, ComputeBatch)
+            replaced = (LoadModel, ComputeMaps, ComputeUnits, ComputeBatch)
         for token, other in list(self._open.items()):
             if isinstance(other, replaced):
                 self.cancel(token)
@@ -183,7 +190,7 @@ class Engine(QObject):
         job = self._open.get(token)
         if job is None:
             return
-        if isinstance(job, ComputeMaps | ComputeBatch):
+        if isinstance(job, ComputeMaps | ComputeUnits | ComputeBatch):
             self._dropped.add(token)
         lane = self._lane("files" if isinstance(job, Export) else "maps")
         lane.inbox.cancel(token)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from camviewer.workers.jobs import ComputeBatch, ComputeMaps, Export, Job, LoadModel, StartEngine
+from camviewer.workers.jobs import ComputeBatch, ComputeMaps, ComputeUnits, Export, Job, LoadModel, StartEngine
 
-_ORDER: dict[type, int] = {StartEngine: 0, LoadModel: 1, ComputeMaps: 2, ComputeBatch: 3, Export: 3}
+_ORDER: dict[type, int] = {StartEngine: 0, LoadModel: 1, ComputeMaps: 2, ComputeUnits: 3, ComputeBatch: 4, Export: 4}
 
 
 def urgency(job: Job) -> int:

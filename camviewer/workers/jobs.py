@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from camviewer.cam.requests import Explanation, MapRequest
+from camviewer.cam.requests import ClassUnit, ClassUnits, Explanation, MapRequest
 from camviewer.models.records import ClassScore, Layer, LoadRequest, ModelSummary
 from camviewer.pipeline.devices import DeviceInfo
 from camviewer.project.records import ActivationMap
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 __all__ = [
     "ActivationMap",
     "ClassScore",
+    "ClassUnit",
+    "ClassUnits",
     "ComputeBatch",
     "ComputeMaps",
+    "ComputeUnits",
     "DeviceInfo",
     "EngineStarted",
     "Explanation",
@@ -48,6 +51,7 @@ __all__ = [
     "Progress",
     "RegionRule",
     "StartEngine",
+    "UnitsReady",
     "next_token",
 ]
 
@@ -106,6 +110,26 @@ class ComputeMaps:
 
 
 @dataclass(frozen=True, slots=True)
+class ComputeUnits:
+    """Rank the units of the layer that enters the head, for one class and image. Ends with `UnitsReady`.
+
+    Interactive: a newer one cancels this one. After `ComputeMaps` of the same image it costs no further pass.
+
+    Attributes:
+        path: the image file.
+        class_index: model class.
+        most: at most so many units, largest contribution first.
+        offset: place cells by their measured positions instead of the even grid.
+    """
+
+    path: Path
+    class_index: int
+    most: int = 24
+    offset: bool = True
+    token: int = field(default_factory=next_token)
+
+
+@dataclass(frozen=True, slots=True)
 class ComputeBatch:
     """Compute maps, boxes and masks of many images. One `ImageComputed` an image, in the order of `paths`.
 
@@ -134,7 +158,7 @@ class Export:
     token: int = field(default_factory=next_token)
 
 
-Job = StartEngine | LoadModel | ComputeMaps | ComputeBatch | Export
+Job = StartEngine | LoadModel | ComputeMaps | ComputeUnits | ComputeBatch | Export
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
@@ -171,6 +195,15 @@ class MapsReady:
     path: Path
     request: MapRequest
     explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnitsReady:
+    """The units of one class in one image."""
+
+    token: int
+    path: Path
+    units: ClassUnits
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject, QThreadPool, Signal, Slot
 
 from camviewer.errors import CamviewerError, Cancelled
 from camviewer.images.geometry import Size
-from camviewer.project.records import ActivationMap
+from camviewer.project.records import ActivationMap, BoolMask
 from camviewer.regions.rules import RegionRule
 
 if TYPE_CHECKING:
@@ -209,3 +209,11 @@ def find_map_regions(pixels: NDArray[np.uint8], found: ActivationMap, rule: Regi
     from camviewer.pipeline.explain import find_in_map
 
     return find_in_map(pixels, found, rule)
+
+
+def snap_mask(pixels: NDArray[np.uint8], mask: BoolMask, found: ActivationMap | None) -> BoolMask:
+    """Return `mask` with its outline at the colours' edge; the peak of a map stays inside."""
+    from camviewer.regions.snap import snap_to_colours
+
+    values = None if found is None else found.geometry.upsample(found.values)
+    return snap_to_colours(pixels, mask, values=values)

@@ -18,6 +18,7 @@ from camviewer.workers.inbox import Inbox
 from camviewer.workers.jobs import (
     ComputeBatch,
     ComputeMaps,
+    ComputeUnits,
     EngineStarted,
     Explanation,
     Export,
@@ -35,9 +36,11 @@ from camviewer.workers.jobs import (
     PartialMap,
     Progress,
     StartEngine,
+    UnitsReady,
 )
 
 if TYPE_CHECKING:
+    from camviewer.cam.requests import ClassUnits
     from camviewer.pipeline.explain import ImageResult
     from camviewer.pipeline.export import ExportReport
 
@@ -105,6 +108,9 @@ class Backend(Protocol):
 
     def compute(self, job: ComputeMaps, watch: Watch) -> Explanation:
         """Return the maps of one image."""
+
+    def units(self, job: ComputeUnits, watch: Watch) -> ClassUnits:
+        """Return the units of one class in one image."""
 
     def compute_group(self, job: ComputeBatch, first: int, watch: Watch) -> Sequence[ImageResult]:
         """Return the results of the next images from index `first` on, at least one."""
@@ -185,6 +191,8 @@ class Worker(QObject):
         elif isinstance(job, ComputeMaps):
             explanation = backend.compute(job, watch)
             self.answered.emit(MapsReady(job.token, job.path, job.request, explanation))
+        elif isinstance(job, ComputeUnits):
+            self.answered.emit(UnitsReady(job.token, job.path, backend.units(job, watch)))
         else:
             self.answered.emit(Exported(job.token, backend.export(job, watch)))
         return JobFinished(job.token, job)
@@ -212,6 +220,7 @@ def sentence_for(error: BaseException, job: Job) -> str:
         StartEngine: "The engine could not be started",
         LoadModel: "The model could not be loaded",
         ComputeMaps: "The map could not be computed",
+        ComputeUnits: "The units could not be ranked",
         ComputeBatch: "The maps could not be computed",
         Export: "The export could not be written",
     }[type(job)]

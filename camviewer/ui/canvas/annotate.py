@@ -53,20 +53,24 @@ def live_pen() -> QPen:
 def paint_path(painter: QPainter, path: QPainterPath, pen: QPen, width: float) -> None:
     """Paint a path on its casing; both pens keep their width under the painter's transform."""
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(casing(width))
-    painter.drawPath(path)
-    painter.setPen(pen)
-    painter.drawPath(path)
+    for each in (casing(width), pen):
+        painter.setPen(_dense(each, painter))
+        painter.drawPath(path)
 
 
 def paint_box(painter: QPainter, rect: Rect, colour: str, *, touched: bool) -> None:
     """Paint the line of a box, given in screen pixels."""
     edges = snapped(rect)
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(casing(BOX_WIDTH))
-    painter.drawRect(edges)
-    painter.setPen(stroke(colour, BOX_WIDTH, touched=touched))
-    painter.drawRect(edges)
+    for pen in (casing(BOX_WIDTH), stroke(colour, BOX_WIDTH, touched=touched)):
+        painter.setPen(_dense(pen, painter))
+        painter.drawRect(edges)
+
+
+def _dense(pen: QPen, painter: QPainter) -> QPen:
+    """Return a cosmetic pen in logical pixels: Qt takes its width in those of the device."""
+    pen.setWidthF(pen.widthF() * painter.device().devicePixelRatioF())
+    return pen
 
 
 def snapped(rect: Rect) -> QRectF:

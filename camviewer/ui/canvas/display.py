@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QTransform
 from PySide6.QtWidgets import QWidget
 
@@ -50,6 +51,7 @@ class DisplayView(ZoomView):
         self._level: float | None = None
         self._swipe = 0.5
         self._hidden = False
+        self._cells_shown = False
         self._message = ("", "")
         self._drawing: Rect | None = None
         self._ring = False
@@ -133,6 +135,11 @@ class DisplayView(ZoomView):
     def set_regions_visible(self, visible: bool) -> None:
         """Show or hide all regions."""
         self._layer.visible = visible
+        self.viewport().update()
+
+    def set_cells_shown(self, shown: bool) -> None:
+        """Show or hide the borders of the map's cells."""
+        self._cells_shown = shown
         self.viewport().update()
 
     def set_message(self, title: str, text: str = "") -> None:
@@ -263,6 +270,8 @@ class DisplayView(ZoomView):
             )
         elif self._mode == "swipe" and self._heat is not None:
             self._paint_swipe(painter, image)
+        if self._cells_shown:
+            self._paint_cells(painter, to_screen)
         self._layer.paint(painter, to_screen)
         if self._live_visible and self._mode != "original" and self._live_outline:
             painter.save()
@@ -272,6 +281,30 @@ class DisplayView(ZoomView):
         self._layer.paint_tag(painter, to_screen, room)
         if self._drawing is not None:
             annotate.paint_box(painter, on_screen(self._drawing, to_screen), annotate.PLAIN, touched=True)
+
+    def _paint_cells(self, painter: QPainter, to_screen: QTransform) -> None:
+        """Draw the borders half way between the cells' centres, inside what the network sees."""
+        if self._heat is None:
+            return
+        geometry = self._heat.geometry
+        rows, columns = self._heat.cells.shape
+        x0, y0, x1, y1 = geometry.frame
+        seen = to_screen.mapRect(QRectF(x0, y0, x1 - x0, y1 - y0))
+        lines = []
+        corners = [to_screen.map(QPointF(*geometry.to_image(n - 0.5, n - 0.5))) for n in range(max(rows, columns) + 1)]
+        if len(corners) > 1 and min(abs(corners[1].x() - corners[0].x()), abs(corners[1].y() - corners[0].y())) < 4:
+            return  # a grid this fine would be a veil
+        for corner in corners[: columns + 1]:
+            if seen.left() < corner.x() < seen.right():
+                x = math.floor(corner.x()) + 0.5
+                lines.append(QLineF(x, seen.top(), x, seen.bottom()))
+        for corner in corners[: rows + 1]:
+            if seen.top() < corner.y() < seen.bottom():
+                y = math.floor(corner.y()) + 0.5
+                lines.append(QLineF(seen.left(), y, seen.right(), y))
+        for token, alpha, width in (("casing", 0.25, 2.0), ("on-image", 0.5, 1.0)):
+            painter.setPen(QPen(theme().color(token, alpha), width))
+            painter.drawLines(lines)
 
     def _paint_swipe(self, painter: QPainter, image: QRectF) -> None:
         x = round(image.left() + self._swipe * image.width()) + 0.5

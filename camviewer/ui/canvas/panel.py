@@ -192,6 +192,10 @@ class CanvasPanel(QWidget):
         """Fill masks with this opacity, 0..1; outlines stay as they are."""
         self.view.set_fill(opacity)
 
+    def set_cells_shown(self, shown: bool) -> None:
+        """Show or hide the borders of the map's cells."""
+        self.view.set_cells_shown(shown)
+
     def set_message(self, title: str, text: str = "") -> None:
         """Show two lines in the middle of an empty canvas ("ISIC_1.jpg cannot be read.", "The file is cut short.")."""
         self.view.set_message(title, text)

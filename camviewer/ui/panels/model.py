@@ -207,6 +207,8 @@ class ModelPanel(QWidget):
         layout.addWidget(self._nothing, 1)
         layout.addWidget(self._reason_row)
         layout.addWidget(self._empty, 1)
+        self._below = QVBoxLayout()
+        layout.addLayout(self._below)
         theme().changed.connect(self._on_theme)
         self._model.ticked.connect(self._on_ticked)
         self._show_parts()
@@ -314,6 +316,11 @@ class ModelPanel(QWidget):
         column.addWidget(rule())
         column.addLayout(row)
         return box
+
+    def add_below(self, widget: QWidget) -> None:
+        """Put a widget under the layer tree."""
+        self._below.addWidget(rule())
+        self._below.addWidget(widget)
 
     # --- what is shown --------------------------------------------------------------------------------------------
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from canvas_scene import blob, picture
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QAccessible
+from PySide6.QtGui import QAccessible, QImage, QPainter, QPainterPath
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 from camviewer.project.records import Box, Mask
 from camviewer.regions.find import find_regions
 from camviewer.regions.rules import RegionRule
+from camviewer.ui.canvas import annotate
 from camviewer.ui.canvas.records import LiveThreshold, Region
 from camviewer.ui.qimage import pixels_of
 
@@ -386,3 +387,41 @@ def test_light_and_dark_change_the_chrome_but_not_the_picture(panel, view) -> No
     part = np.s_[inner.top() : inner.bottom(), inner.left() : inner.right()]
     np.testing.assert_array_equal(shots["dark"][part], shots["light"][part])
     assert (shots["dark"][:10, :10] != shots["light"][:10, :10]).any()
+
+
+def test_cells_are_drawn_between_their_centres_where_the_network_sees(panel, view) -> None:
+    panel.set_mode("original")
+    shown = blob()
+    panel.set_map(shown)
+    before = screenshot(panel)
+    panel.set_cells_shown(True)
+    changed = (np.abs(screenshot(panel) - before).sum(axis=2) > 20).astype(int)
+    to_image = shown.geometry.to_image
+    for n in range(1, 7):
+        x, y = to_image(n - 0.5, n - 0.5)
+        column, row = view.to_screen(QPointF(x, 150)), view.to_screen(QPointF(150, y))
+        lines = changed[round(column.y()) - 10 : round(column.y()) + 10, round(column.x()) - 1 : round(column.x()) + 2]
+        assert lines.any(axis=1).all()
+        lines = changed[round(row.y()) - 1 : round(row.y()) + 2, round(row.x()) - 10 : round(row.x()) + 10]
+        assert lines.any(axis=0).all()
+    x, y = to_image(3, 3)
+    middle = view.to_screen(QPointF(x, y))
+    assert not changed[
+        round(middle.y()) - 5 : round(middle.y()) + 5, round(middle.x()) - 5 : round(middle.x()) + 5
+    ].any()
+
+
+@pytest.mark.parametrize("density", [1, 2, 3])
+def test_strokes_are_as_wide_on_a_dense_screen(density: int) -> None:
+    image = QImage(60 * density, 40 * density, QImage.Format.Format_RGB32)
+    image.setDevicePixelRatio(density)
+    image.fill(0x808080)
+    painter = QPainter(image)
+    painter.scale(3, 3)
+    path = QPainterPath(QPointF(2, 6))
+    path.lineTo(18, 6)
+    annotate.paint_path(painter, path, annotate.stroke("#FFFFFF", annotate.MASK_WIDTH, touched=True), 2.0)
+    painter.end()
+    column = pixels_of(image)[:, 30 * density, 0].astype(int)
+    assert (column > 200).sum() == 2 * density
+    assert (column != 0x80).sum() == 4 * density
