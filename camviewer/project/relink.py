@@ -93,6 +93,25 @@ def find_missing(files: Iterable[tuple[ImageRecord, Path]]) -> list[ImageRecord]
     return [record for record, file in files if not file.is_file()]
 
 
+def untouched(project: Project) -> set[int]:
+    """Return the ids of images that hold nothing yet: found by a scan, perhaps at the new place of a missing one."""
+    rows = project.read_rows(
+        "SELECT id FROM images WHERE status IN ('new', 'failed') AND note = '' AND flags = '[]' "
+        "AND NOT EXISTS (SELECT 1 FROM maps WHERE image_id = images.id) "
+        "AND NOT EXISTS (SELECT 1 FROM boxes WHERE image_id = images.id) "
+        "AND NOT EXISTS (SELECT 1 FROM masks WHERE image_id = images.id) "
+        "AND NOT EXISTS (SELECT 1 FROM truths WHERE image_id = images.id)"
+    )
+    return {int(row[0]) for row in rows}
+
+
+def keep_digests(project: Project, found: Iterable[tuple[int, int, str]]) -> None:
+    """Keep (image id, bytes, SHA-256) of files that are where they are expected, in one transaction."""
+    with project.transaction() as run:
+        for image_id, file_size, sha256 in found:
+            run("UPDATE images SET file_size = ?, sha256 = ? WHERE id = ?", (file_size, sha256, image_id))
+
+
 def search(
     missing: Sequence[ImageRecord],
     folder: Path,
@@ -107,7 +126,7 @@ def search(
     with the image's old path is proposed, and none for two images.
 
     Args:
-        taken: files that belong to other images of the project.
+        taken: files of other images of the project that hold something already.
         on_progress: called with (files compared, files to compare).
         cancelled: asked between files and while a large one is read.
 
@@ -162,7 +181,8 @@ def relink(project: Project, proposal: Proposal) -> int:
     """Write the new places of a proposal in one transaction and return how many images have their file again.
 
     Where the whole folder was moved, and no image of the project is left at the old place, the project's root changes
-    and the relative paths stay.
+    and the relative paths stay. Where a scan has found a file at its new place and made an image of it that holds
+    nothing yet, that image goes.
 
     Raises:
         ProjectError: when an image is not in the project any more, a place belongs to another image, or the file
@@ -180,10 +200,14 @@ def relink(project: Project, proposal: Proposal) -> int:
         if root is not None:
             project.set_root(root)
         base = project.root
-        occupied = {record.path for record in others}
+        empty = untouched(project)
+        occupied = {record.path: record for record in others}
         places = {link.record.id: _place(project, link.file, base) for link in links}
         for link in links:
-            if places[link.record.id] in occupied:
+            there = occupied.get(places[link.record.id])
+            if there is not None and there.id in empty:
+                run("DELETE FROM images WHERE id = ?", (there.id,))
+            elif there is not None:
                 raise ProjectError(f"{link.file.name} belongs to another image of the project already.")
         for link in links:  # two images may have changed places, and a path is never there twice
             changed = run("UPDATE images SET path = '?' || id WHERE id = ?", (link.record.id,)).rowcount

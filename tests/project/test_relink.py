@@ -123,8 +123,9 @@ def test_two_images_may_change_places(tmp_path: Path) -> None:
 def test_nothing_changes_when_a_place_is_taken_or_an_image_gone(place, tmp_path: Path) -> None:
     project, old = place
     records = project.images()
-    before = records
     good = Link(records[0], picture(tmp_path / "z.png", 0), "content", "aa")
+    project.set_note(3, "mine")
+    before = project.images()
     taken = Link(records[1], old / "sub" / "ü c.png", "content", "bb")
     with pytest.raises(ProjectError, match="belongs to another image"):
         relink.relink(project, Proposal((good, taken), ()))
@@ -156,3 +157,27 @@ def test_an_image_that_failed_because_it_was_gone_is_new_again(place, tmp_path: 
     relink.relink(project, search(missing_of(project), tmp_path / "new"))
     assert (project.image(1).status, project.image(1).error) == ("new", "")
     assert project.image(2).status == "reviewed"
+
+
+def test_an_image_that_a_scan_made_at_the_new_place_gives_way(place, tmp_path: Path) -> None:
+    project, old = place
+    project.add_box(1, Box(0, 0, 3, 3, 1))
+    (old / "in").mkdir()
+    (old / "a.png").rename(old / "in" / "a.png")
+    project.add_images([kept(project, old / "in" / "a.png", hashed=False)])
+    assert relink.untouched(project) == {2, 3, 4}
+    assert relink.relink(project, search(missing_of(project), old)) == 1
+    assert [(record.id, record.path.as_posix()) for record in project.images()] == [
+        (1, "in/a.png"),
+        (2, "b.png"),
+        (3, "sub/ü c.png"),
+    ]
+    assert len(project.boxes(1)) == 1
+
+
+def test_digests_are_kept_for_later(tmp_path: Path) -> None:
+    file = picture(tmp_path / "a.png", 1)
+    with Project.create(tmp_path / "p.camviewer") as project:
+        project.add_images([kept(project, file, hashed=False)])
+        relink.keep_digests(project, [(1, file.stat().st_size, digest(file))])
+        assert project.image(1).sha256 == digest(file)
