@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import cam_reference as ref
@@ -50,8 +51,18 @@ def test_gradient_methods_and_cam(name: str) -> None:
     x, _ = owner.prepare(pixels)
     trunk, head = ref.split(name, network)
     methods = ("gradcam", "gradcampp", *(("cam",) if name in WITH_CAM else ()))
-    found = Explainer(owner).explain(pixels, MapRequest(methods=methods, classes="top2"))
-    a = ref.activations(trunk, x)
+    explainer = Explainer(owner)
+    request = MapRequest(methods=methods, classes="top2")
+    first = explainer.explain(pixels, request)
+    explainer.explain(draw_pixels(2), request)
+    # By now the faster copy runs, where it may.
+    for found in (first, explainer.explain(pixels, request)):
+        check_gradient_methods(name, network, found, ref.activations(trunk, x), head)
+
+
+def check_gradient_methods(
+    name: str, network: torch.nn.Module, found: Explanation, a: np.ndarray, head: ref.Part
+) -> None:
     for class_index in [s.index for s in found.scores[:2]]:
         g = ref.gradients(head, a, one_hot(class_index, 10))
         ref.assert_same_map(values(found, "gradcam", class_index), ref.grad_cam(a, g), a)
@@ -63,6 +74,55 @@ def test_gradient_methods_and_cam(name: str) -> None:
     assert (found.identity_error is not None) == (name in WITH_CAM)
     if found.identity_error is not None:
         assert found.identity_error < 1e-4
+
+
+def brute_force(network: torch.nn.Module, x: torch.Tensor, layer: str, class_index: int) -> dict[str, np.ndarray]:
+    """Return maps at an inner layer, by a hook and autograd in the network's own precision, formulas in float64."""
+    kept: list[torch.Tensor] = []
+
+    def keep(_m: object, _i: object, out: torch.Tensor) -> torch.Tensor:
+        kept.append(out.detach().clone().requires_grad_())
+        return kept[0]
+
+    handle = network.get_submodule(layer).register_forward_hook(keep)
+    with torch.enable_grad():
+        network(x)[0, class_index].backward()
+    handle.remove()
+    a, g = kept[0].detach()[0].double().numpy(), kept[0].grad[0].double().numpy()
+    return {"gradcam": ref.grad_cam(a, g), "gradcampp": ref.grad_cam_pp(a, g), "layercam": ref.layer_cam(a, g)}
+
+
+@pytest.mark.parametrize(("name", "layer"), [("resnet18", "layer3"), ("squeezenet1_1", "features.9")])
+def test_inner_layers_are_as_exact_as_float32(name: str, layer: str) -> None:
+    """A ReLU whose input lies within rounding of 0 may open in float32 and stay shut in float64.
+
+    Its whole entry of the gradient is there or not, so any float32 computation is off by some 1e-3 on such an image.
+    The maps have to equal float32's own on every image, and float64's wherever float32's own do.
+    """
+    network = probe_network(name, side=SIDE)
+    owner = classifier(name, network)
+    plain = copy.deepcopy(network)
+    for module in plain.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False
+    double = copy.deepcopy(plain).double()
+    explainer = Explainer(owner)
+    near = 0
+    for seed in range(5):
+        pixels = draw_pixels(seed)
+        found = explainer.explain(pixels, MapRequest(("gradcam", "gradcampp", "layercam"), layers=(layer,)))
+        x, _ = owner.prepare(pixels)
+        class_index = found.scores[0].index
+        single = brute_force(plain, x, layer, class_index)
+        exact = brute_force(double, x.double(), layer, class_index)
+        for m in found.maps:
+            assert np.ptp(m.values) > 0
+            assert ref.difference(m.values, single[m.method]) < 1e-5
+        bound = max(ref.difference(single[method], exact[method]) for method in exact)
+        if bound < 1e-4:
+            near += 1
+            assert max(ref.difference(m.values, exact[m.method]) for m in found.maps) < 1e-4
+    assert near >= 3
 
 
 def check_score_cam(name: str, network: torch.nn.Module, pixels: np.ndarray, side: int) -> None:
@@ -78,8 +138,7 @@ def check_score_cam(name: str, network: torch.nn.Module, pixels: np.ndarray, sid
         for class_index in [s.index for s in found.scores[:2]]:
             target = one_hot(class_index, rows.shape[1]).numpy()
             expected = ref.score_cam(a, rows, target, probability=variant == "probability")
-            assert expected.max() > 0
-            assert ref.difference(values(found, "scorecam", class_index), expected) < 1e-4
+            ref.assert_same_map(values(found, "scorecam", class_index), expected, a)
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "squeezenet1_1"])
