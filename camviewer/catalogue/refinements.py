@@ -68,6 +68,12 @@ _GROW = Parameter(
 REFINEMENTS: tuple[RefinementSpec, ...] = (
     RefinementSpec(
         "auto",
+        "Automatic",
+        "Agreement of outlines where the background is even, as skin is; GrabCut from the map in any other photograph.",
+        (_GROW,),
+    ),
+    RefinementSpec(
+        "outlines",
         "Agreement of outlines",
         "The outline on which several colour channels and thresholds agree, where the map is high; hair is painted "
         "over, dark corners, ink and stickers are left out.",

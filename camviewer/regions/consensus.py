@@ -41,6 +41,9 @@ _OPEN = 0.008
 _CLOSE = 0.0135
 _RING = 0.03
 
+EVEN = 12.0
+"""Distance in CIE Lab within which 80 % of an even background lie from its tone; dermoscopic skin has 4 to 11."""
+
 NOTHING = "nothing stands out where the map is high"
 
 
@@ -107,6 +110,20 @@ def offered(work: Work) -> Candidates | None:
     if not work.offered:
         work.offered.append(offer(work, work.energy))
     return work.offered[0]
+
+
+def even_background(work: Work) -> bool:
+    """Return whether the lighter part of the image has one tone, as skin has; only then do colours part at one level."""
+    seen = ~work.excluded
+    if not seen.any():
+        return True
+    blue = work.smooth[:, :, 2]
+    lighter = seen & (blue > otsu(blue[seen]))
+    if not lighter.any():
+        return True
+    tones = work.lab[lighter]
+    away = np.linalg.norm(tones - np.median(tones, axis=0), axis=1)
+    return bool(np.percentile(away, 80) <= EVEN)
 
 
 def channels(work: Work, seen: BoolMask) -> dict[str, FloatMap]:

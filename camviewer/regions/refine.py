@@ -30,7 +30,7 @@ class RefinedMask:
 
     Attributes:
         pixels: bool ``[H, W]``.
-        refine: name of the refinement that drew it.
+        refine: name of the refinement that drew it; for ``auto`` the one it took.
         reason: why it is empty, for example ``no positive evidence``; else empty.
         doubt: how likely it is wrong, 0..1, see `camviewer.regions.doubt`; None when not asked for.
     """
@@ -45,7 +45,7 @@ Draw = Callable[[Work, Mapping[str, Value]], BoolMask]
 """Image, map, rule and regions; every parameter's value."""
 
 REFINEMENTS: dict[str, Draw] = {
-    "auto": lambda work, p: consensus.draw(work, grow=float(p["grow"])),
+    "outlines": lambda work, p: consensus.draw(work, grow=float(p["grow"])),
     "none": lambda work, p: work.regions.mask,
     "colour": lambda work, p: colour.draw(work, rounds=int(p["rounds"]), grow=float(p["grow"])),
     "grabcut": lambda work, p: seeded.grab_cut(
@@ -53,7 +53,12 @@ REFINEMENTS: dict[str, Draw] = {
     ),
     "watershed": lambda work, p: seeded.watershed(work, inside=float(p["inside"]), outside=float(p["outside"])),
 }
-"""One function for each row of the catalogue."""
+"""One function for each row of the catalogue but ``auto``, which chooses among them."""
+
+
+def chosen(work: Work) -> str:
+    """Return the refinement that ``auto`` takes: ``outlines`` on an even background as skin, else ``grabcut``."""
+    return "outlines" if consensus.even_background(work) else "grabcut"
 
 
 def refine_mask(
@@ -86,10 +91,14 @@ def refine_mask(
     if not regions.boxes:
         return RefinedMask(regions.mask, spec.name, regions.reason, 1.0 if judge else None)
     work = Work(pixels, values, regions, rule)
-    mask = REFINEMENTS[spec.name](work, parameters)
+    name = chosen(work) if spec.name == "auto" else spec.name
+    if name != spec.name:
+        shared = {p.name: p.default for p in refinement(name).parameters}
+        parameters = {key: parameters.get(key, default) for key, default in shared.items()}
+    mask = REFINEMENTS[name](work, parameters)
     return RefinedMask(
         mask,
-        spec.name,
+        name,
         "" if mask.any() else consensus.NOTHING,
         doubt.judge(work, mask).score if judge else None,
     )

@@ -25,7 +25,7 @@ def test_the_edge_is_the_colours_at_any_size(size) -> None:
     found = auto(draw(size, truth), blob(size, 0.52, 0.48), grow=0)
     assert iou(found.pixels, truth) > 0.9
     assert found.doubt < 0.1
-    assert found.refine == "auto"
+    assert found.refine == "outlines"
 
 
 def test_twelve_megapixels() -> None:
@@ -122,7 +122,19 @@ def test_seeded_by_the_map(name) -> None:
     assert iou(refine_mask(picture, values, RegionRule()).pixels, truth) < 0.8
 
 
-@pytest.mark.parametrize("name", ["auto", "grabcut", "watershed"])
+def test_a_photograph_is_cut_out_from_the_map() -> None:
+    """A background of many colours has no level at which colours part."""
+    rng = np.random.default_rng(0)
+    patches = rng.integers(0, 256, (6, 8, 3), np.uint8)
+    picture = cv2.resize(patches, SMALL, interpolation=cv2.INTER_NEAREST)
+    truth = disc(SMALL, 0.55, 0.5, 0.2)
+    picture[truth] = (235, 235, 240)
+    found = auto(picture, blob(SMALL, 0.55, 0.5, 0.13))
+    assert found.refine == "grabcut"
+    assert iou(found.pixels, truth) > 0.8
+
+
+@pytest.mark.parametrize("name", ["auto", "outlines", "grabcut", "watershed"])
 def test_the_same_twice(name) -> None:
     picture, values = draw(SMALL, disc(SMALL, 0.4, 0.5, 0.2)), blob(SMALL, 0.4, 0.5)
     rule = RegionRule(refine=name)

@@ -1,0 +1,278 @@
+"""Pseudo-masks of every refinement against expert masks, beside their controls, as a table (and JSON).
+
+    python benchmarks/pseudo_masks.py --data DIR --weights FILE [--model ARCH] [--count 500] [--half report]
+
+Sets: HAM10000 at 200x150 (a fixed sample, one picture a lesion) and at 600x450, ISIC 2018 artefact pictures, and from
+the small ones off-centre crops and 2x2 mosaics, where a prior for the centre cannot help. HAM10000 is split by lesion:
+the rules were developed on one half (``--half tune``) and are reported on the other (``--half report``, the default).
+Maps: the network's, the same network's with random weights, a centre Gaussian, and none (the same everywhere).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from camviewer.catalogue.refinements import REFINEMENTS
+from camviewer.evaluation.controls import centre_gaussian
+from camviewer.evaluation.localisation import energy_inside, grid_pointing, tile
+from camviewer.evaluation.tally import Tally
+from camviewer.images.decode import read_image
+from camviewer.pipeline.truth import read_truth
+from camviewer.regions.refine import refine_mask
+from camviewer.regions.rules import RegionRule
+
+CROP = 0.6
+OFF = 0.25
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture, its true mask, and for a mosaic which tile is meant."""
+
+    name: str
+    pixels: np.ndarray
+    truth: np.ndarray
+    tile: int | None = None
+
+
+Maps = Callable[[Sample], np.ndarray | None]
+
+
+def half_of(lesion: str) -> str:
+    return ("tune", "report")[hashlib.sha256(lesion.encode()).digest()[0] & 1]
+
+
+def load(folder: Path, stem: str) -> Sample | None:
+    picture = next(iter(folder.glob(f"images/{stem}.*")), None)
+    mask = folder / "masks" / f"{stem}_segmentation.png"
+    if picture is None or not mask.is_file():
+        return None
+    pixels = read_image(picture)
+    truth = read_truth(mask, (pixels.shape[1], pixels.shape[0]))
+    return None if truth is None else Sample(stem, pixels, truth)
+
+
+def ham_small(data: Path, half: str, count: int) -> list[Sample]:
+    folder = data / "ham10000_200x150"
+    with (folder / "HAM10000_metadata.csv").open(encoding="utf-8") as handle:
+        first = {row["lesion_id"]: row["image_id"] for row in reversed(list(csv.DictReader(handle)))}
+    stems = sorted(stem for lesion, stem in first.items() if half_of(lesion) == half)
+    random.Random(0).shuffle(stems)
+    samples = (load(folder, stem) for stem in stems)
+    found: list[Sample] = []
+    for sample in samples:
+        if len(found) == count:
+            break
+        if sample is not None and sample.truth.any():
+            found.append(sample)
+    return found
+
+
+def folder_of(data: Path, name: str, half: str) -> list[Sample]:
+    lesions: dict[str, str] = {}
+    with (data / "ham10000_200x150" / "HAM10000_metadata.csv").open(encoding="utf-8") as handle:
+        lesions = {row["image_id"]: row["lesion_id"] for row in csv.DictReader(handle)}
+    folder = data / name
+    stems = sorted(path.stem for path in (folder / "images").iterdir())
+    if name.startswith("ham"):
+        stems = [stem for stem in stems if half_of(lesions.get(stem, stem)) == half]
+    return [sample for stem in stems if (sample := load(folder, stem)) is not None]
+
+
+def crops(samples: list[Sample]) -> Iterator[Sample]:
+    """Yield random crops of 60 % of each side whose lesion has its centroid at least 25 % off the middle."""
+    rng = np.random.default_rng(0)
+    for sample in samples:
+        height, width = sample.truth.shape
+        high, wide = round(CROP * height), round(CROP * width)
+        for _ in range(400):
+            y, x = int(rng.integers(0, height - high + 1)), int(rng.integers(0, width - wide + 1))
+            part = sample.truth[y : y + high, x : x + wide]
+            if part.sum() < 0.5 * sample.truth.sum() or part.mean() > 0.7:
+                continue
+            rows, columns = np.nonzero(part)
+            if max(abs(rows.mean() / high - 0.5), abs(columns.mean() / wide - 0.5)) >= OFF:
+                yield Sample(sample.name, sample.pixels[y : y + high, x : x + wide].copy(), part.copy())
+                break
+
+
+def mosaics(samples: list[Sample]) -> Iterator[Sample]:
+    """Yield 2x2 mosaics of four pictures; one tile, drawn at random, is meant."""
+    rng = np.random.default_rng(0)
+    height, width = samples[0].truth.shape
+    for first in range(0, len(samples) - 3, 4):
+        meant = int(rng.integers(4))
+        pixels = np.zeros((2 * height, 2 * width, 3), np.uint8)
+        truth = np.zeros((2 * height, 2 * width), bool)
+        for index, sample in enumerate(samples[first : first + 4]):
+            place = tile(index, (2 * width, 2 * height))
+            pixels[place] = cv2.resize(sample.pixels, (width, height)).reshape(-1, 3)
+            if index == meant:
+                mask = cv2.resize(sample.truth.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+                truth[place] = mask.reshape(-1) > 0
+        yield Sample(samples[first + meant].name, pixels, truth, meant)
+
+
+class Network:
+    """Maps of a network, or of the same one with random weights: of the class that it gives the meant picture."""
+
+    def __init__(self, weights: Path, model: str | None, method: str, tta: str, pictures: list[np.ndarray]) -> None:
+        from camviewer.cam.explainer import Explainer
+        from camviewer.evaluation.controls import random_weights
+        from camviewer.models.load import load_classifier
+        from camviewer.models.records import LoadRequest
+
+        classifier = load_classifier(LoadRequest(model=model, weights=weights))
+        self.name = f"{classifier.identity.architecture}, {classifier.identity.weights}"
+        self._method, self._tta = method, tta
+        self.trained = Explainer(classifier)
+        self.random = Explainer(random_weights(classifier, pictures=pictures))
+
+    def maps(self, explainer: object, single: dict[str, Sample]) -> Maps:
+        from camviewer.cam.explainer import Explainer
+        from camviewer.cam.requests import MapRequest
+
+        assert isinstance(explainer, Explainer)
+        classes: dict[str, int] = {}
+
+        def make(sample: Sample) -> np.ndarray:
+            chosen: str | tuple[int, ...] = "predicted"
+            if sample.tile is not None:
+                # Of a mosaic the map of the class that the meant picture has by itself.
+                if sample.name not in classes:
+                    request = MapRequest(methods=(self._method,))
+                    classes[sample.name] = explainer.explain(single[sample.name].pixels, request).scores[0].index
+                chosen = (classes[sample.name],)
+            found = explainer.explain(
+                sample.pixels, MapRequest(methods=(self._method,), classes=chosen, tta=self._tta)
+            ).maps[0]
+            return found.geometry.upsample(found.values)
+
+        return make
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table."""
+
+    set: str
+    images: int
+    map: str
+    refine: str
+    iou: float
+    thresholded_jaccard: float
+    dice: float
+    empty: float
+    auc: float | None
+    best70_iou: float | None
+    best70_failed: float | None
+    milliseconds: float
+    grid_pointing: float | None = None
+    grid_energy: float | None = None
+
+
+def measure(name: str, samples: list[Sample], kind: str, values: list[np.ndarray], refine: str) -> Line:
+    tally, seconds = Tally(), 0.0
+    for sample, found in zip(samples, values, strict=True):
+        start = time.process_time()
+        mask = refine_mask(sample.pixels, found, RegionRule(refine=refine), judge=True)
+        seconds += time.process_time() - start
+        tally.add_mask(mask.pixels, sample.truth, doubt=mask.doubt)
+    masks, triage = tally.masks(), tally.triage()
+    assert masks is not None and triage is not None
+    tiled = [(found, sample.tile) for sample, found in zip(samples, values, strict=True) if sample.tile is not None]
+    return Line(
+        name,
+        len(samples),
+        kind,
+        refine,
+        masks.iou,
+        masks.thresholded_jaccard,
+        masks.dice,
+        masks.empty,
+        triage.auc,
+        triage.kept_iou,
+        triage.kept_failed,
+        1000 * seconds / len(samples),
+        float(np.mean([grid_pointing(found, index) for found, index in tiled])) if tiled else None,
+        float(np.nanmean([energy_inside(f, tile(i, (f.shape[1], f.shape[0]))) for f, i in tiled])) if tiled else None,
+    )
+
+
+def show(lines: list[Line]) -> None:
+    print(
+        f"{'set':22}{'map':10}{'refine':11}{'IoU':>7}{'J>=.65':>8}{'Dice':>7}{'AUC':>7}{'best70':>8}{'fail':>7}{'ms':>6}"
+    )
+    for line in lines:
+        rest = "".join(
+            f"{'-' if value is None else f'{value:.3f}':>{width}}"
+            for value, width in ((line.auc, 7), (line.best70_iou, 8), (line.best70_failed, 7))
+        )
+        grid = f"  grid pointing {line.grid_pointing:.2f}" if line.grid_pointing is not None else ""
+        print(
+            f"{line.set + f' ({line.images})':22}{line.map:10}{line.refine:11}{line.iou:7.3f}"
+            f"{line.thresholded_jaccard:8.3f}{line.dice:7.3f}{rest}{line.milliseconds:6.0f}{grid}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+    parser.add_argument("--weights", type=Path, help="network of the maps; without, only the controls without one")
+    parser.add_argument("--model", help="its architecture, where the file does not tell")
+    parser.add_argument("--method", default="gradcam")
+    parser.add_argument("--tta", default="flip", help="none, flip or multiscale")
+    parser.add_argument("--count", type=int, default=500, help="pictures of the large set")
+    parser.add_argument("--half", choices=("tune", "report"), default="report")
+    parser.add_argument("--refine", default=",".join(spec.name for spec in REFINEMENTS))
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    cv2.setNumThreads(1)
+
+    small = ham_small(given.data, given.half, given.count)
+    sets = {
+        "HAM 200x150": small,
+        "HAM 600x450": folder_of(given.data, "ham10000_600x450", given.half),
+        "ISIC artefacts": folder_of(given.data, "isic2018_artefacts_512", given.half),
+        "crops": list(crops(small)),
+        "mosaics": list(mosaics(small)),
+    }
+    kinds: dict[str, Maps] = {}
+    if given.weights is not None:
+        network = Network(given.weights, given.model, given.method, given.tta, [sample.pixels for sample in small[:16]])
+        print(f"Network: {network.name}; {given.method}, {given.tta}")
+        single = {sample.name: sample for sample in small}
+        kinds["network"] = network.maps(network.trained, single)
+        kinds["random"] = network.maps(network.random, single)
+    kinds["centre"] = lambda sample: centre_gaussian((sample.truth.shape[1], sample.truth.shape[0]))
+    kinds["none"] = lambda sample: np.ones(sample.truth.shape, np.float32)
+
+    lines: list[Line] = []
+    for name, samples in sets.items():
+        for kind, make in kinds.items():
+            values = [np.asarray(make(sample), np.float32) for sample in samples]
+            found = [measure(name, samples, kind, values, refine) for refine in given.refine.split(",")]
+            show(found)
+            lines += found
+    print()
+    for kind in kinds:
+        for refine in given.refine.split(","):
+            chosen = [line.iou for line in lines if (line.map, line.refine) == (kind, refine)]
+            print(f"macro-mean IoU over {len(chosen)} sets, {kind}, {refine}: {np.mean(chosen):.3f}")
+    if given.json is not None:
+        given.json.write_text(json.dumps([asdict(line) for line in lines], indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
