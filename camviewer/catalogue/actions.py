@@ -46,6 +46,15 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ),
     ActionSpec("open_images", "Open images…", ("Ctrl+Shift+O",), "File", "Open single image files", "image"),
     ActionSpec("open_project", "Open project…", ("Ctrl+Alt+O",), "File", "Open a project file", "file"),
+    ActionSpec(
+        "locate_images",
+        "Locate images…",
+        (),
+        "File",
+        "Find images that were moved, by their content",
+        "search",
+        "images",
+    ),
     ActionSpec("open_demo", "Open the demo", (), "File", "Open the bundled model and synthetic images", "demo"),
     ActionSpec(
         "export", "Export…", ("Ctrl+E",), "File", "Write boxes, masks or overlays", "export", "images", separator=True

@@ -38,7 +38,7 @@ from PySide6.QtWidgets import (
 from camviewer.catalogue.actions import Needs
 from camviewer.images.geometry import Geometry
 from camviewer.paths import log_dir
-from camviewer.project.records import ActivationMap
+from camviewer.project.records import ActivationMap, ImageRecord
 from camviewer.project.store import SUFFIX, Project
 from camviewer.regions import drawing
 from camviewer.ui.actions import Actions, key_text
@@ -59,6 +59,7 @@ from camviewer.ui.panels.model import ModelPanel
 from camviewer.ui.panels.regions import RegionsPanel
 from camviewer.ui.panels.threshold import ThresholdPanel
 from camviewer.ui.panels.units import UnitsPanel
+from camviewer.ui.relinking import Relinking
 from camviewer.ui.session import WEIGHT_ENDINGS, Session, ShownImage
 from camviewer.ui.settings import RecentProject, SettingsStore, decode_bytes, encode_bytes
 from camviewer.ui.status_bar import StatusBar
@@ -100,6 +101,7 @@ class MainWindow(QMainWindow):
         self.settings = settings
         self.dialogs = dialogs or FileDialogs(self)
         self.session = Session(self)
+        self.relinking = Relinking(self.session, self)
         self.engine = engine or Engine(self)
         self.computing = Computing(self.session, self.engine, self)
         self.demo: Demo | None = None
@@ -255,6 +257,7 @@ class MainWindow(QMainWindow):
         on("open_folder", self.choose_folder)
         on("open_images", self.choose_images)
         on("open_project", self.choose_project)
+        on("locate_images", self.locate_images)
         on("open_demo", self.open_demo)
         on("open_model", self.choose_model)
         on("export", self.choose_export)
@@ -339,6 +342,7 @@ class MainWindow(QMainWindow):
         session.selection_changed.connect(self._on_selection)
         session.said.connect(self._say)
         session.scan_ended.connect(self._on_scanned)
+        self.relinking.missing_changed.connect(self._on_missing)
         computing.model_changed.connect(self._on_model)
         computing.model_busy.connect(self.model_panel.set_busy)
         computing.scores_ready.connect(self._on_scores)
@@ -520,6 +524,27 @@ class MainWindow(QMainWindow):
             request = self.dialogs.export(self.session, self.settings)
             if request is not None:
                 self.computing.export(request)
+
+    def locate_images(self) -> None:
+        """List the missing images, and find them in a folder."""
+        project = self.session.project
+        if project is None:
+            return
+        if not self.relinking.missing:
+            self._say("No image is missing.", "All files are where they were", "ok")
+            return
+        from camviewer.ui.dialogs.locate import LocateDialog
+
+        dialog = LocateDialog(self.relinking, start=project.root, parent=self)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot(object)
+    def _on_missing(self, missing: list[ImageRecord]) -> None:
+        if missing:
+            count = len(missing)
+            words = "1 image is not where it was." if count == 1 else f"{count:,} images are not where they were."
+            self._say(words, "File, Locate images finds them", "warn")
 
     def _open_recent(self, project: RecentProject) -> None:
         demo = find_demo()
@@ -978,7 +1003,7 @@ class MainWindow(QMainWindow):
             value = self.settings.value
             value.geometry = encode_bytes(bytes(self.saveGeometry().data()))
             self.settings.save()
-            ended = [self.engine.close(), self.gallery.pictures.close(), self.session.close()]
+            ended = [self.engine.close(), self.gallery.pictures.close(), self.relinking.close(), self.session.close()]
             if not all(ended):
                 log.warning("threads did not end in time; leaving the process")
                 logging.shutdown()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from camviewer.project.records import Box
+from camviewer.project.records import Box, ImageRecord
 from camviewer.project.store import Project
 from camviewer.ui.dialogs.locate import LocateDialog
+from camviewer.ui.main_window import MainWindow
 from camviewer.ui.relinking import Relinking
 from camviewer.ui.session import Session
+from camviewer.ui.settings import SettingsStore
 
 
 @pytest.fixture
@@ -86,3 +88,24 @@ def test_a_folder_without_them_says_so_and_changes_nothing(session, images: Path
         dialog.search(tmp_path / "nowhere")
     with Project.open(path) as project:
         assert project.image(1).path.as_posix() == "0.png"
+
+
+def test_the_window_says_what_is_missing_and_offers_to_locate_it(
+    images: Path, tmp_path: Path, qtbot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("camviewer.ui.computing.Computing.start", lambda self: None)
+    with Project.create(images / "p.camviewer") as project:
+        project.add_images([ImageRecord(PurePosixPath(f"{i}.png"), (30, 20)) for i in (0, 1, 9)])
+    said = []
+    window = MainWindow(SettingsStore(tmp_path / "settings.json"))
+    monkeypatch.setattr(window.status, "show_message", lambda text, detail, tone: said.append((text, tone)))
+    window.show()
+    window.session.open_project(images / "p.camviewer")
+    qtbot.waitUntil(lambda: ("1 image is not where it was.", "warn") in said)
+    window.actions_["locate_images"].trigger()
+    (dialog,) = window.findChildren(LocateDialog)
+    assert dialog.isVisible() and dialog.parent() is window
+    dialog.reject()
+    qtbot.waitUntil(lambda: not window.findChildren(LocateDialog))
+    window.session.open_folder(images)
+    window.close()
