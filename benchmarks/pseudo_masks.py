@@ -15,6 +15,7 @@ import csv
 import hashlib
 import json
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -264,6 +265,7 @@ def main() -> None:
             values = [np.asarray(make(sample), np.float32) for sample in samples]
             found = [measure(name, samples, kind, values, refine) for refine in given.refine.split(",")]
             show(found)
+            sys.stdout.flush()
             lines += found
     print()
     for kind in kinds:

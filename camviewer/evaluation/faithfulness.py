@@ -27,7 +27,7 @@ class Confidence:
     """Means over images of what happens to the probability when only the map's part of the input is left.
 
     With p of the whole and o of the masked input (Chattopadhay et al. 2018, arXiv 1710.11063; average gain: Zhang et
-    al. 2024, arXiv 2309.14304):
+    al. 2023, arXiv 2301.07002):
 
     Attributes:
         average_drop: mean of ``max(0, p - o) / p``, 0..1, lower is better.

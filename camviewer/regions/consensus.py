@@ -113,7 +113,7 @@ def offered(work: Work) -> Candidates | None:
 
 
 def even_background(work: Work) -> bool:
-    """Return whether the lighter part of the image has one tone, as skin has; only then do colours part at one level."""
+    """Return whether the lighter part of the image has one tone; only then colours part at one level."""
     seen = ~work.excluded
     if not seen.any():
         return True
