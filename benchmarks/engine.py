@@ -1,16 +1,26 @@
 """Time and check the CAM engine beside the libraries grad-cam and torchcam, on the same weights and images.
 
-    python benchmarks/engine.py --networks resnet18 resnet50 --rounds 5 --json engine.json --text ../docs/table.md
+    python benchmarks/engine.py --out figures --minutes 8     # again, until it says that everything is measured
+    python benchmarks/engine.py --out figures --text docs/benchmarks.md
 
 All engines run in one process, one after the other in every round, so that a change of the machine's load meets all of
-them. camviewer is timed from pixels to maps in memory, its preparation of the input included; the libraries get the
-prepared tensor. Every map is compared with a float64 reference (largest difference of min-max-normalised maps).
+them; every engine is warmed up alike. Each network and task is written to a JSON file of its own in `--out` and not
+measured again while that is there. camviewer is timed from pixels to maps in memory, its preparation of the input
+included; the libraries get the prepared tensor. A task whose round takes more than `SLOW` seconds is timed once.
+The libraries run Score-CAM anew for each class, so their five classes are five times the measured one where
+that alone takes longer than `SLOW`: marked ``~``.
+
+Every map is compared with a float64 reference (largest difference of min-max-normalised maps). A ReLU whose input lies
+within float32's rounding of 0 may turn there, so the same formulas in stock float32 stand beside it as ``float32``.
+Score-CAM is compared with the full float64 run for `FULL_SCORE_CAM`; elsewhere our map of the
+`CHECKED_UNITS` strongest units is compared with float64's, and the others' maps with our exact one.
 The libraries are optional: `benchmarks/requirements.txt`.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import gc
 import json
@@ -21,13 +31,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -60,6 +71,16 @@ LIBRARY_CLASSES = {
         "scorecam": "ScoreCAM",
     },
 }
+SLOW = 20.0
+FULL_SCORE_CAM = ("resnet18", "mobilenet_v3_large")
+CHECKED_UNITS = 24
+TINY = 1e-30
+NOTES = """Networks carry calibrated random weights (`tests/probe.py`), inputs are 224 x 224. *in f*: multiples of one
+stock float32 forward pass of the task's images. *Off by*: largest difference from float64 of the min-max-normalised
+map; the row *float32* is what the same formulas give in stock float32, which is as near as float32 comes. *fast* is
+bfloat16 in Score-CAM's masked passes; *Pearson* is its correlation with the exact map. *~*: five times the measured
+class. Written by `benchmarks/engine.py`.
+"""
 Maps = dict[tuple[str, str, int, int], np.ndarray]
 """Maps by method, layer, image and class."""
 
@@ -86,6 +107,8 @@ TASKS = (
     Task("Score-CAM, 5 classes", ("scorecam",), classes=5),
 )
 
+WARM_UP = Task("warm-up", ("gradcam",))
+
 
 @dataclass
 class Row:
@@ -98,6 +121,8 @@ class Row:
     passes: float
     extra_mb: float
     difference: float | None
+    pearson: float | None = None
+    extrapolated: bool = False
 
 
 class Bench:
@@ -117,26 +142,41 @@ class Bench:
             logits = torch.cat([self.network(x[None]) for x in self.inputs])
         self.top = logits.topk(5, dim=1).indices.tolist()
         self.layers = LAYERS[name]
+        self.ours_at = {layer: layer + (" (+ReLU)" if layer == "features.norm5" else "") for layer in self.layers}
         self.explainers = {
             "camviewer": Explainer(self.owner),
             "camviewer fast": Explainer(self.owner, precision="fast"),
         }
+
+    def warm_up(self) -> None:
+        """Run every engine on the same small task twice; ours makes its faster copies then."""
+        for _ in range(2):
+            for explainer in self.explainers.values():
+                explainer.explain(self.pixels[0], MapRequest(("gradcam",)))
+            for run in (self.torchcam, self.grad_cam):
+                with contextlib.suppress(ImportError):
+                    run(WARM_UP)
+            self.forward_seconds(1)
 
     def ours(self, task: Task, engine: str) -> Maps | None:
         if task.methods == ("cam",) and self.owner.head.kind == "none":
             return None
         if engine == "camviewer fast" and "scorecam" not in task.methods:
             return None
-        # The suggested layer is the tensor that enters the head, as in the libraries' layer.
-        names = self.layers[: task.layers] if task.layers > 1 else (self.layers[0],)
-        if task.methods == ("cam",):
-            names = ()
-        request = MapRequest(task.methods, f"top{task.classes}" if task.classes > 1 else "predicted", names)
-        found = self.explainers[engine].explain_batch(self.pixels[: task.images], request)
+        # One layer: the suggested one, which is what enters the head, as is the libraries' layer.
+        names = tuple(self.ours_at[layer] for layer in self.layers[: task.layers]) if task.layers > 1 else ()
+        return self.explained(task, self.explainers[engine], names)
+
+    def explained(self, task: Task, explainer: Explainer, names: tuple[str, ...], **parameters: int) -> Maps:
+        request = MapRequest(
+            task.methods, f"top{task.classes}", names, {"scorecam": dict(parameters)} if parameters else {}
+        )
+        found = explainer.explain_batch(self.pixels[: task.images], request)
+        per_layer = task.classes
         return {
-            (m.method, self.layers[0] if not names else m.layer, i, m.class_index): m.values
+            (m.method, self.layers[number // per_layer % task.layers], i, m.class_index): m.values
             for i, explanation in enumerate(found)
-            for m in explanation.maps
+            for number, m in enumerate(explanation.maps)
         }
 
     def torchcam(self, task: Task) -> Maps | None:
@@ -206,9 +246,9 @@ class Bench:
 
     # ---- float64 reference ----
 
-    def reference(self, task: Task) -> Maps:
-        """Return the gradient methods and CAM of a few images in float64, by hooks and autograd of its own."""
-        net = copy.deepcopy(self.network).double()
+    def reference(self, task: Task, dtype: torch.dtype = torch.float64) -> Maps:
+        """Return the gradient methods and CAM of a few images, by hooks and autograd of its own."""
+        net = copy.deepcopy(self.network).to(dtype)
         for module in net.modules():
             if hasattr(module, "inplace"):
                 module.inplace = False
@@ -217,26 +257,59 @@ class Bench:
             for layer in self.layers[: task.layers]:
                 kept: list[Tensor] = []
 
-                def keep(_m: Any, _i: Any, out: Tensor, kept: list[Tensor] = kept) -> Tensor:
+                def keep(_m: Any, _i: Any, out: Tensor, kept: list[Tensor] = kept, layer: str = layer) -> Tensor:
+                    # A functional ReLU follows DenseNet's last norm; applying it twice changes nothing.
+                    out = out.relu() if layer == "features.norm5" else out
                     kept.append(out.detach().clone().requires_grad_())
-                    return kept[-1]
+                    # Cells that the ReLU closes have to pass their gradient on, as the pooling sees them.
+                    return kept[-1] + TINY if layer == "features.norm5" else kept[-1]
 
                 handle = net.get_submodule(layer).register_forward_hook(keep)
                 with torch.enable_grad():
-                    logits = net(self.inputs[i : i + 1].double())[0]
+                    logits = net(self.inputs[i : i + 1].to(dtype))[0]
                 handle.remove()
                 for rank in range(task.classes):
                     c = self.top[i][rank]
                     (gradient,) = torch.autograd.grad(logits[c], kept[0], retain_graph=True)
-                    a, g = (_grid(t.detach(), self.name)[0].numpy() for t in (kept[0], gradient))
+                    a, g = (_grid(t.detach(), self.name)[0].double().numpy() for t in (kept[0], gradient))
                     for method in task.methods:
-                        if method != "scorecam":
-                            maps[method, layer, i, c] = self._formula(method, a, g, c)
+                        maps[method, layer, i, c] = self._formula(method, a, g, c)
         return maps
+
+    def score_cam_reference(self, task: Task, *, strongest: int = 0) -> Maps:
+        """Return Score-CAM in float64: upsample, min-max, mask, softmax over all (or the strongest) units."""
+        net = copy.deepcopy(self.network).double()
+        x = self.inputs[:1].double()
+        kept: list[Tensor] = []
+        layer = self.layers[0]
+        handle = net.get_submodule(layer).register_forward_hook(lambda _m, _i, out: kept.append(out.detach().clone()))
+        with torch.inference_mode():
+            net(x)
+        handle.remove()
+        A = _grid(kept[0], self.name)[0]
+        A = A.relu() if layer == "features.norm5" else A
+        varies = A.amax((1, 2)) > A.amin((1, 2))
+        # Constant units see the baseline: one pass, counted for each of them.
+        order = torch.argsort(A.flatten(1).std(dim=1, correction=0), descending=True, stable=True)
+        order = order[varies[order]][: strongest or None]
+        constant = torch.nonzero(~varies).flatten()
+        rows = []
+        with torch.inference_mode():
+            base = net(torch.zeros_like(x))[:, self.top[0]]
+            for part in torch.split(order, 8):
+                up = functional.interpolate(A[part][:, None], size=x.shape[2:], mode="bilinear", align_corners=False)
+                low, high = up.amin((2, 3), keepdim=True), up.amax((2, 3), keepdim=True)
+                rows.append(net(x * (up - low) / (high - low))[:, self.top[0]])
+        scores = torch.cat([*rows, base.expand(len(constant), -1)])
+        alpha = torch.softmax(scores, dim=0)
+        units = A[torch.cat([order, constant])]
+        return {
+            ("scorecam", layer, 0, self.top[0][rank]): torch.einsum("k,kij->ij", alpha[:, rank], units).relu().numpy()
+            for rank in range(task.classes)
+        }
 
     def _formula(self, method: str, a: np.ndarray, g: np.ndarray, c: int) -> np.ndarray:
         if method == "cam":
-            a = np.maximum(a, 0) if self.name == "densenet121" else a
             weight = _last_linear_module(self.network).weight[c].detach().double().numpy()
             return np.einsum("k,kij->ij", weight, a)
         if method == "gradcam":
@@ -315,36 +388,70 @@ class Peak:
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def measure(name: str, tasks: list[Task], *, rounds: int) -> list[Row]:
+def measure(bench: Bench, task: Task, *, rounds: int) -> list[Row]:
     """Return the medians over rounds in which all engines take their turn."""
-    bench = Bench(name, images=max(task.images for task in tasks))
     engines = bench.engines()
-    rows = []
-    for task in tasks:
-        seconds: dict[str, list[float]] = {engine: [] for engine in engines}
-        base: list[float] = []
-        memory: dict[str, float] = {}
-        maps: dict[str, Maps] = {}
-        for number in range(rounds + 1):  # round 0 warms up and measures memory
-            base.append(bench.forward_seconds(task.images))
-            for engine, run in engines.items():
-                if number and engine not in maps:
-                    continue
-                with Peak() as peak:
+    seconds: dict[str, list[float]] = {engine: [] for engine in engines}
+    base: list[float] = []
+    memory: dict[str, float] = {}
+    maps: dict[str, Maps] = {}
+    extrapolated: set[str] = set()
+    while len(base) < rounds:
+        began = time.perf_counter()
+        base.append(statistics.median(bench.forward_seconds(task.images) for _ in range(3)))
+        for engine, run in engines.items():
+            if base[1:] and engine not in maps:
+                continue
+            repeated = "scorecam" in task.methods and task.classes > 1 and not engine.startswith("camviewer")
+            asked = replace(task, classes=1) if repeated else task
+            with Peak() as peak:
+                started = time.perf_counter()
+                found = run(asked)
+                elapsed = time.perf_counter() - started
+            if repeated and found is not None:
+                if elapsed < SLOW:
                     started = time.perf_counter()
                     found = run(task)
                     elapsed = time.perf_counter() - started
-                if found is not None:
-                    maps[engine] = found
-                    seconds[engine].append(elapsed)
-                    memory[engine] = max(memory.get(engine, 0.0), peak.mb)
-        forward = statistics.median(base[1:])
-        expected = maps["camviewer"] if "scorecam" in task.methods else bench.reference(task)
-        for engine, found in maps.items():
-            median = statistics.median(seconds[engine][1:])
-            change = None if found is expected else difference(found, expected)
-            rows.append(Row(name, task.name, engine, median, median / forward, memory[engine], change))
+                else:
+                    elapsed *= task.classes
+                    extrapolated.add(engine)
+            if found is not None:
+                maps[engine] = found
+                seconds[engine].append(elapsed)
+                memory[engine] = max(memory.get(engine, 0.0), peak.mb)
+        if time.perf_counter() - began > SLOW:
+            break
+    forward = statistics.median(base)
+    expected, off = differences(bench, task, maps)
+    rows = []
+    for engine, found in maps.items():
+        median = statistics.median(seconds[engine])
+        agreement = pearson(found, maps["camviewer"]) if engine == "camviewer fast" else None
+        rows.append(
+            Row(bench.name, task.name, engine, median, median / forward, memory[engine],
+                off.get(engine, difference(found, expected)), agreement, engine in extrapolated)
+        )  # fmt: skip
+    if "scorecam" not in task.methods:
+        rows.append(
+            Row(bench.name, task.name, "float32", 0, 0, 0, difference(bench.reference(task, torch.float32), expected))
+        )
     return rows
+
+
+def differences(bench: Bench, task: Task, maps: dict[str, Maps]) -> tuple[Maps, dict[str, float | None]]:
+    """Return what maps are compared with, and differences that were found another way."""
+    if "scorecam" not in task.methods:
+        return bench.reference(task), {}
+    if bench.name in FULL_SCORE_CAM:
+        return bench.score_cam_reference(task), {}
+    few = bench.explained(task, bench.explainers["camviewer"], (), strongest=CHECKED_UNITS)
+    return maps["camviewer"], {"camviewer": difference(few, bench.score_cam_reference(task, strongest=CHECKED_UNITS))}
+
+
+def pearson(found: Maps, expected: Maps) -> float:
+    """Return the lowest correlation of the maps' values."""
+    return min(float(np.corrcoef(found[key].ravel(), expected[key].ravel())[0, 1]) for key in expected)
 
 
 def describe() -> dict[str, str]:
@@ -366,13 +473,30 @@ def describe() -> dict[str, str]:
 def table(rows: list[Row]) -> str:
     """Return a Markdown table. f is a stock float32 pass of the task's images."""
     lines = [
-        "| Network | Task | Engine | Time (ms) | in f | Memory (MB) | Off by |",
-        "|---|---|---|---:|---:|---:|---:|",
+        "| Network | Task | Engine | Time (ms) | in f | Memory (MB) | Off by | Pearson |",
+        "|---|---|---|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
         off = "" if row.difference is None else f"{row.difference:.1e}"
-        figures = f"{row.seconds * 1e3:.1f} | {row.passes:.2f} | {row.extra_mb:.0f} | {off}"
-        lines.append(f"| {row.network} | {row.task} | {row.engine} | {figures} |")
+        about = "~" if row.extrapolated else ""
+        figures = f"{about}{row.seconds * 1e3:.1f} | {about}{row.passes:.2f} | {row.extra_mb:.0f}"
+        figures = figures if row.seconds else " | | "
+        agreement = "" if row.pearson is None else f"{row.pearson:.5f}"
+        lines.append(f"| {row.network} | {row.task} | {row.engine} | {figures} | {off} | {agreement} |")
+    return "\n".join(lines)
+
+
+def goals(rows: list[Row]) -> str:
+    """Return how many times faster than the better library each task is, as a Markdown table."""
+    lines = ["| Network | Task | camviewer | fast | better library |", "|---|---|---:|---:|---|"]
+    for network, task in dict.fromkeys((row.network, row.task) for row in rows):
+        here = {r.engine: r for r in rows if (r.network, r.task) == (network, task) and r.seconds}
+        library = min((here[e] for e in ("torchcam", "grad-cam") if e in here), key=lambda r: r.seconds, default=None)
+        if library is None or "camviewer" not in here:
+            continue
+        fast = f"{library.seconds / here['camviewer fast'].seconds:.1f} x" if "camviewer fast" in here else ""
+        ratio = f"{library.seconds / here['camviewer'].seconds:.1f} x"
+        lines.append(f"| {network} | {task} | {ratio} | {fast} | {library.engine}, {library.passes:.1f} f |")
     return "\n".join(lines)
 
 
@@ -382,22 +506,56 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=[t.name for t in TASKS], help="names or their beginnings")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves its choice")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--text", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the figures, one file a network and task")
+    parser.add_argument("--minutes", type=float, default=0, help="start no further task after so long; 0 for no limit")
+    parser.add_argument("--text", type=Path, help="write what is in --out as Markdown, and measure nothing")
     arguments = parser.parse_args()
+    if arguments.text:
+        arguments.text.write_text(report(arguments.out))
+        return
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    arguments.out.mkdir(parents=True, exist_ok=True)
     tasks = [t for t in TASKS if any(t.name.startswith(wanted) for wanted in arguments.tasks)]
-    rows: list[Row] = []
+    started = time.monotonic()
     for name in arguments.networks:
-        rows += measure(name, tasks, rounds=arguments.rounds)
-        print(table([row for row in rows if row.network == name]), flush=True)
-    machine = describe()
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"machine": machine, "rows": [asdict(row) for row in rows]}, indent=1))
-    if arguments.text:
-        described = "\n".join(f"* {key}: {value}" for key, value in machine.items())
-        arguments.text.write_text(f"{described}\n\n{table(rows)}\n")
+        left = [task for task in tasks if not _file(arguments.out, name, task).exists()]
+        if not left:
+            continue
+        bench = Bench(name, images=max(task.images for task in left))
+        bench.warm_up()
+        for task in left:
+            if arguments.minutes and time.monotonic() - started > arguments.minutes * 60:
+                print("Not everything is measured yet: run this again.")
+                return
+            rows = measure(bench, task, rounds=arguments.rounds)
+            found = {"machine": describe(), "rows": [asdict(row) for row in rows]}
+            _file(arguments.out, name, task).write_text(json.dumps(found, indent=1))
+            print(table(rows), flush=True)
+    print("Everything is measured.")
+
+
+def _file(folder: Path, network: str, task: Task) -> Path:
+    return folder / f"{network}-{TASKS.index(task)}.json"
+
+
+def report(folder: Path) -> str:
+    """Return the figures in a folder as a Markdown page."""
+    order = {f"{name}-{number}": (place, number) for place, name in enumerate(LAYERS) for number in range(len(TASKS))}
+    files = sorted((path for path in folder.glob("*.json") if path.stem in order), key=lambda path: order[path.stem])
+    found = [json.loads(path.read_text()) for path in files]
+    rows = [Row(**row) for one in found for row in one["rows"]]
+    machine = "\n".join(f"* {key}: {value}" for key, value in (found[-1]["machine"] if found else {}).items())
+    parts = [
+        "# The CAM engine in figures",
+        machine,
+        NOTES.rstrip(),
+        "## Against the libraries",
+        goals(rows),
+        "## Every figure",
+        table(rows),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":
