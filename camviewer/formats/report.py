@@ -167,7 +167,7 @@ class ReportWriter(Writer):
             shared = image
             image += _words(item, "The image is not where it was", "var(--text-2)")
         else:
-            data = _jpeg_within(thumbnail, max(self._budget * 3 // 4, 1500))
+            data = _jpeg_within(thumbnail, max(self._budget * 3 // 5, 1500))
             image = (
                 f'<image id="i{number}" width="{width}" height="{height}" preserveAspectRatio="none" href="{data}"/>'
             )
@@ -193,7 +193,7 @@ class ReportWriter(Writer):
         name = str(self.context.options.get("colours", "viridis"))
         heat = (
             f'<image width="{width}" height="{height}" preserveAspectRatio="none" '
-            f'href="{_heat(found, peak, name, limit=max(self._budget // 4, 800))}"/>'
+            f'href="{_heat(found, peak, name, limit=max(self._budget // 5, 800))}"/>'
         )
         cut = next((mask.rule for mask in item.masks if mask.class_id == found.class_id and mask.rule), "")
         bar = _scale(low, peak, cut)
@@ -201,7 +201,8 @@ class ReportWriter(Writer):
 
     def _outlines(self, item: Item, side: int) -> Iterable[str]:
         for mask in item.masks:
-            path = _path(mask.pixels, side)
+            # A tenth, since casing and line each hold it.
+            path = _path(mask.pixels, side, max(self._budget // 10, 400))
             if path:
                 yield self._stroke(f'<path d="{path}"', mask.class_id, mask.reviewed)
         for box in item.boxes:
@@ -415,8 +416,11 @@ def _scale(low: float, peak: float, cut: str) -> str:
     return f'<div class="scale">{bar}<div><span>{first}</span>{words}<span>{_number(peak)}</span></div></div>'
 
 
-def _path(mask: BoolMask, side: int) -> str:
-    """Return the outlines of a mask in image pixels, as exact as a picture of `side` pixels shows them."""
+def _path(mask: BoolMask, side: int, limit: int) -> str:
+    """Return the outlines of a mask in image pixels, as exact as a picture of `side` pixels shows them.
+
+    Of a mask with very many outlines the smallest are left out, until the text has at most `limit` characters.
+    """
     height, width = mask.shape
     scale = min(1.0, 2 * side / max(width, height, 1))
     small = mask.astype(np.uint8)
@@ -425,9 +429,24 @@ def _path(mask: BoolMask, side: int) -> str:
         small = (cv2.resize(small * 255, size, interpolation=cv2.INTER_AREA) > 127).astype(np.uint8)
     found, _ = cv2.findContours(small, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     across, down = width / small.shape[1], height / small.shape[0]
-    parts = []
-    for contour in found:
-        points = cv2.approxPolyDP(contour, 0.7, True)[:, 0, :]
+    digits = 1 if max(width, height) < 1000 else 0
+    parts: list[str] = []
+    length = 0
+    for contour in sorted(found, key=len, reverse=True):
+        room = limit - length
+        text = ""
+        for coarseness in (0.7, 1.5, 3.0):
+            points = cv2.approxPolyDP(contour, coarseness, True)[:, 0, :]
+            text = (
+                "M"
+                + " ".join(f"{(x + 0.5) * across:.{digits}f},{(y + 0.5) * down:.{digits}f}" for x, y in points)
+                + "Z"
+            )
+            if len(text) <= room:
+                break
+        if len(text) > room and parts:
+            break
         if len(points) > 1:
-            parts.append("M" + " ".join(f"{(x + 0.5) * across:.1f},{(y + 0.5) * down:.1f}" for x, y in points) + "Z")
+            parts.append(text)
+            length += len(text)
     return "".join(parts)

@@ -207,6 +207,14 @@ def test_pictures_shrink_until_the_page_fits(tmp_path: Path) -> None:
     assert per_image < 1_000_000 / 200 + 4500  # pictures keep their share; words come on top
 
 
+def test_outlines_of_noise_keep_to_the_budget_as_well(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).random((SIZE[1], SIZE[0])) > 0.5
+    items = [an_item(f"{i}.jpg", masks=(ItemMask(1, noise),), maps=(), top=()) for i in range(5)]
+    page, text = report(tmp_path, items, size=1, total=500)
+    assert len([p for p in page.all("path") if "outline" in str(p.get("class"))]) == 5
+    assert len(text) < 5 * 5000 + 12_000  # the style sheet and the head come once
+
+
 def test_a_format_without_images_has_an_empty_page_of_words(tmp_path: Path) -> None:
     page, _ = report(tmp_path, [Item("x.png", "x", "x", None, SIZE)])
     assert "No regions." in page.text
