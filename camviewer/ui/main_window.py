@@ -44,8 +44,9 @@ from camviewer.regions import drawing
 from camviewer.ui.actions import Actions, key_text
 from camviewer.ui.canvas.panel import CanvasPanel
 from camviewer.ui.canvas.records import TOOLS, BoxChanged, BoxDrawn, MaskEdited, PaintClass, Region
+from camviewer.ui.compare.page import ComparePage
 from camviewer.ui.computing import Computing
-from camviewer.ui.controls import IconButton, Section, SegmentedControl, rule, surface
+from camviewer.ui.controls import IconButton, Section, SegmentedControl, bind_action, rule, surface
 from camviewer.ui.demo import Demo, find_demo
 from camviewer.ui.dialogs.files import FileDialogs
 from camviewer.ui.drop import DropOverlay, dropped_paths
@@ -54,7 +55,7 @@ from camviewer.ui.gallery.view import Gallery
 from camviewer.ui.header import Header
 from camviewer.ui.panels.classes import ClassesPanel
 from camviewer.ui.panels.image import ImageFacts, ImagePanel
-from camviewer.ui.panels.method import MethodPanel
+from camviewer.ui.panels.method import MethodChoice, MethodPanel
 from camviewer.ui.panels.model import ModelPanel
 from camviewer.ui.panels.regions import RegionsPanel
 from camviewer.ui.panels.threshold import ThresholdPanel
@@ -152,6 +153,7 @@ class MainWindow(QMainWindow):
         self.model_panel.add_below(self.units)
         self.unit_source = UnitSource(self.session, self.computing, self.engine, self)
         self.canvas = CanvasPanel()
+        self.compare = ComparePage(self.session, self.computing, self.engine)
         self.classes = ClassesPanel()
         self.method = MethodPanel()
         self.threshold = ThresholdPanel()
@@ -272,7 +274,7 @@ class MainWindow(QMainWindow):
         for mode in ("original", "heatmap", "blend"):
             on(f"view_{mode}", lambda mode=mode: self.canvas.set_mode(mode))  # type: ignore[misc]
         on("toggle_map", self._toggle_map)
-        on("fit", self.canvas.fit)
+        on("fit", self._fit)
         on("zoom_actual", lambda: self.canvas.zoom_to(1.0))
         on("zoom_in", lambda: self.canvas.zoom_by(1.25))
         on("zoom_out", lambda: self.canvas.zoom_by(0.8))
@@ -297,6 +299,10 @@ class MainWindow(QMainWindow):
         on("mask_fill", lambda: session.change_mask(drawing.fill_holes, "Holes filled."))
         on("mask_small", lambda: session.change_mask(drawing.remove_small, "Small pieces removed."))
         on("mask_smooth", lambda: session.change_mask(drawing.smooth, "Outline smoothed."))
+        on("compare", self._toggle_compare)
+        bind_action(self.canvas.tools.compare, self.actions_["compare"])
+        self.compare.leave.clicked.connect(self.actions_["compare"].trigger)
+        self.compare.opened.connect(self._open_compared)
         on("mask_snap", lambda: session.snap_mask(self._map))
         on("show_cells", lambda: self.canvas.set_cells_shown(self.actions_["show_cells"].isChecked()))
         on("box_from_mask", session.box_from_mask)
@@ -366,6 +372,7 @@ class MainWindow(QMainWindow):
         self.method.choice_changed.connect(computing.set_choice)
         self.method.recompute_requested.connect(computing.recompute)
         self.threshold.rule_changed.connect(self._on_rule_moved)
+        self.threshold.rule_changed.connect(self.compare.grid.set_rule)
         self.threshold.rule_committed.connect(self._on_rule)
         self.canvas.threshold_found.connect(self.threshold.set_live)
         self.canvas.box_drawn.connect(self._on_box_drawn)
@@ -449,13 +456,14 @@ class MainWindow(QMainWindow):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        # Where opaque children cover the window, it gets no paint event of its own.
-        QTimer.singleShot(150, self, self._after_first_paint)
+        # A window that starts minimised is not painted; the engine starts all the same.
+        QTimer.singleShot(2000, self, self._after_first_paint)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
         if not self._painted:
             self._painted = True
+            log.info("painted first")  # benchmarks/gui.py waits for this line
             QTimer.singleShot(0, self, self._after_first_paint)
 
     @Slot()
@@ -463,7 +471,6 @@ class MainWindow(QMainWindow):
         if self._started:
             return
         self._started = self._painted = True
-        log.info("painted first")  # benchmarks/gui.py waits for this line
         self.painted_first.emit()
         if not self._closed:
             self.computing.start()
@@ -620,6 +627,7 @@ class MainWindow(QMainWindow):
 
     @Slot(object)
     def _on_project(self, project: Project | None) -> None:
+        self._leave_compare()
         self._new_class = None
         self._pages.setCurrentIndex(1 if project is not None else 0)
         self.workspaces.setVisible(project is not None)
@@ -741,6 +749,37 @@ class MainWindow(QMainWindow):
         else:
             self.method.set_result(None)
         self._enable()
+
+    def _fit(self) -> None:
+        if self.actions_["compare"].isChecked():
+            self.compare.grid.fit()
+        else:
+            self.canvas.fit()
+
+    def _toggle_compare(self) -> None:
+        """Show the comparison in the place of the canvas, or the canvas again."""
+        shown = self.actions_["compare"].isChecked()
+        self.compare.leave.setChecked(True)
+        self.compare.grid.set_look(self.settings.value.colour_map, self.settings.value.opacity)
+        self.canvas.set_comparison(self.compare if shown else None)
+        self.compare.set_active(shown)
+        self.canvas.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _leave_compare(self) -> None:
+        if self.actions_["compare"].isChecked():
+            self.actions_["compare"].setChecked(False)
+            self._toggle_compare()
+
+    @Slot(str, int)
+    def _open_compared(self, method: str, class_index: int) -> None:
+        """Show one cell of the comparison alone; its method and class are the current ones from then on."""
+        self._leave_compare()
+        if method != self.computing.choice.method:
+            choice = MethodChoice(method, {}, self.computing.choice.offset)
+            self.method.set_choice(choice)
+            self.computing.set_choice(choice)
+        self._on_class_chosen(class_index)
+        self.canvas.set_mode("blend")
 
     @Slot(object)
     def _on_units(self, found: ClassUnits | None) -> None:
@@ -952,10 +991,12 @@ class MainWindow(QMainWindow):
     @Slot(str)
     def _keep_colour_map(self, name: str) -> None:
         self.settings.value.colour_map = name
+        self.compare.grid.set_look(name, self.settings.value.opacity)
 
     @Slot(float)
     def _keep_opacity(self, opacity: float) -> None:
         self.settings.value.opacity = opacity
+        self.compare.grid.set_look(self.settings.value.colour_map, opacity)
         if self.canvas.isVisible():
             self._show_heat()
 
@@ -1003,6 +1044,7 @@ class MainWindow(QMainWindow):
             value = self.settings.value
             value.geometry = encode_bytes(bytes(self.saveGeometry().data()))
             self.settings.save()
+            self.hide()  # importing torch cannot be interrupted, and nobody should have to watch the wait
             ended = [self.engine.close(), self.gallery.pictures.close(), self.relinking.close(), self.session.close()]
             if not all(ended):
                 log.warning("threads did not end in time; leaving the process")

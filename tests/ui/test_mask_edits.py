@@ -215,3 +215,30 @@ def test_without_classes_a_mask_has_none(window, qtbot) -> None:
     drag(window, (30, 60), (90, 60))
     assert list(masks(window)) == [0]
     assert window.session.regions()[0].name == "Region 1"
+
+
+def test_a_mask_snaps_to_the_colours_in_the_background(window, qtbot) -> None:
+    session = window.session
+    rough = np.zeros((120, 160), bool)
+    rough[18:37, 23:43] = True
+    session.set_mask(rough, 1, "Mask painted.")
+    window.actions_["mask_snap"].trigger()
+    qtbot.waitUntil(lambda: not (masks(window)[1] == rough).all(), timeout=10_000)
+    truth = np.zeros((120, 160), bool)
+    truth[20:40, 20:40] = True
+    assert (masks(window)[1] ^ truth).sum() < (rough ^ truth).sum() / 2
+    session.undo.undo()
+    assert (masks(window)[1] == rough).all()
+
+
+def test_snapping_never_undoes_what_was_painted_meanwhile(window, qtbot) -> None:
+    session = window.session
+    rough = np.zeros((120, 160), bool)
+    rough[18:37, 23:43] = True
+    session.set_mask(rough, 1, "Mask painted.")
+    window.actions_["mask_snap"].trigger()
+    session.set_mask(~rough, 1, "Mask painted.")
+    said = []
+    session.said.connect(lambda *words: said.append(words[0]))
+    qtbot.waitUntil(lambda: "The mask was changed meanwhile." in said, timeout=10_000)
+    assert (masks(window)[1] == ~rough).all()

@@ -71,12 +71,15 @@ class CanvasPanel(QWidget):
         self._class_name = ""
         self._score: float | None = None
         self._paint_class = PaintClass()
+        self._comparison: QWidget | None = None
         surface(self, "panel")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self.tools)
         layout.addWidget(self.view, 1)
+        self._place_of_comparison = QVBoxLayout()
+        layout.addLayout(self._place_of_comparison, 1)
         layout.addWidget(rule())
         layout.addWidget(self.heat_row)
         self.setFocusProxy(self.view)
@@ -196,6 +199,21 @@ class CanvasPanel(QWidget):
         """Show or hide the borders of the map's cells."""
         self.view.set_cells_shown(shown)
 
+    def set_comparison(self, page: QWidget | None) -> None:
+        """Show a comparison in the place of tools and image, or the image again; the colour map stays below."""
+        if self._comparison is not None:
+            self._comparison.hide()
+            self._place_of_comparison.removeWidget(self._comparison)
+        self._comparison = page
+        for part in (self.tools, self.view):
+            part.setVisible(page is None)
+        if page is not None:
+            self._place_of_comparison.addWidget(page)
+            page.show()
+        self.setFocusProxy(self.view if page is None else page)
+        self._after_heat()
+        self._enable()
+
     def set_message(self, title: str, text: str = "") -> None:
         """Show two lines in the middle of an empty canvas ("ISIC_1.jpg cannot be read.", "The file is cut short.")."""
         self.view.set_message(title, text)
@@ -239,7 +257,7 @@ class CanvasPanel(QWidget):
 
     @Slot(object)
     def _on_threshold(self, live: LiveThreshold) -> None:
-        self.heat_row.bar.set_level(live.level)
+        self.heat_row.bar.set_level(live.level if self._comparison is None else None)
         self.tools.options.set_level(live.level)
         self.threshold_found.emit(live)
 
@@ -270,6 +288,10 @@ class CanvasPanel(QWidget):
     def _after_heat(self) -> None:
         heat = self.view.heat()
         self.heat_row.set_heat(heat)
+        if self._comparison is not None:
+            # Each map on its own scale: the bar shows shares of the maximum.
+            self.heat_row.bar.set_range(0.0, 1.0)
+            self.heat_row.bar.set_level(None)
         if heat is None:
             self.heat_row.bar.set_level(None)
             self.tools.options.set_level(None)
@@ -282,7 +304,7 @@ class CanvasPanel(QWidget):
     def _enable(self) -> None:
         self.tools.set_image_shown(self.view.has_image())
         self.tools.set_map_shown(self.view.heat() is not None)
-        self.heat_row.setEnabled(self.view.heat() is not None)
+        self.heat_row.setEnabled(self.view.heat() is not None or self._comparison is not None)
 
     @Slot()
     def _place(self) -> None:

@@ -79,6 +79,9 @@ class ToolRow(QWidget):
         self._zoom.activated.connect(self._on_zoom_picked)
         self._fit = IconButton("fit", "Fit the image", key="F")
         self._fit.clicked.connect(self.fit_chosen)
+        self.compare = IconButton(
+            "grid", "Compare", key="G", tip="Compare methods and classes on one zoom", checkable=True
+        )
         self._shown = 1.0
         layout.addSpacing(8)
         layout.addStretch(1)
@@ -88,6 +91,7 @@ class ToolRow(QWidget):
         layout.addSpacing(8)
         layout.addWidget(self._zoom)
         layout.addWidget(self._fit)
+        layout.addWidget(self.compare)
         self.setFixedHeight(theme().px(40))
         self.set_zoom(1.0)
 
@@ -130,7 +134,7 @@ class ToolRow(QWidget):
         buttons = sum(button.sizeHint().width() + 4 for button in self._tools.values())
         taken = buttons + margins.left() + margins.right() + 24 + 2 * 8 + 8
         zoom = self._zoom.width() + self._fit.sizeHint().width() + 12
-        room = self.width() - taken
+        room = self.width() - taken - self.compare.sizeHint().width() - 4
         self.options.set_room(room - zoom)
         middle = self.options if self.options.isVisibleTo(self) else self._mode
         fits = middle.sizeHint().width() <= room - zoom

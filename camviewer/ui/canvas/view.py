@@ -326,6 +326,14 @@ class CanvasView(MaskView):
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and self._takes(event):
             event.accept()
             return True
+        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
+            # Not in `focusNextPrevChild`, which Qt also calls when the canvas is hidden.
+            tab = event.key() in {Qt.Key.Key_Tab, Qt.Key.Key_Backtab}
+            back = event.key() == Qt.Key.Key_Backtab or bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+            held = event.modifiers() & ~Qt.KeyboardModifier.ShiftModifier
+            if tab and not held and self._next_region(following=not back):
+                event.accept()
+                return True
         return super().event(event)
 
     def _takes(self, event: QKeyEvent) -> bool:
@@ -394,14 +402,14 @@ class CanvasView(MaskView):
             self.viewport().update()
             self.region_selected.emit(None)
 
-    def focusNextPrevChild(self, following: bool) -> bool:
-        """Tab goes from region to region, and after the last one on to the next control."""
+    def _next_region(self, *, following: bool) -> bool:
+        """Select the next or previous region; return False after the last, where Tab leaves the canvas."""
         keys = self._layer.keys() if self._pyramid is not None and not self._hidden else []
         chosen = self._layer.selected
         place = keys.index(chosen) if chosen in keys else (-1 if following else len(keys))
         wanted = place + (1 if following else -1)
         if not 0 <= wanted < len(keys):
-            return super().focusNextPrevChild(following)
+            return False
         self._layer.selected = keys[wanted]
         self.viewport().update()
         self.region_selected.emit(keys[wanted])

@@ -345,3 +345,11 @@ def test_tab_goes_from_region_to_region_and_on(panel, view, qtbot, collected) ->
     QTest.keyClick(view, Qt.Key.Key_Tab)
     QTest.keyClick(view, Qt.Key.Key_Tab)
     assert not view.hasFocus()
+
+
+def test_hiding_the_canvas_selects_nothing(panel, view, collected) -> None:
+    chosen = collected(panel.region_selected)
+    panel.set_regions([mask_region()])
+    view.setFocus()
+    view.hide()
+    assert chosen == []

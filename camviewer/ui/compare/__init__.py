@@ -1,0 +1,1 @@
+"""The comparison grid: several maps of one image on one zoom and under one cursor."""

@@ -1,0 +1,127 @@
+"""The comparison in the window: G shows it, the engine fills it, a cell opens alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_engine import SUMMARY, FakeBackend
+from PIL import Image
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+
+from camviewer.cam.requests import Explanation
+from camviewer.images.geometry import Geometry, plan_input
+from camviewer.models.records import ClassScore
+from camviewer.project.records import ActivationMap
+from camviewer.ui.main_window import MainWindow
+from camviewer.ui.settings import SettingsStore
+from camviewer.workers.engine import Engine
+from camviewer.workers.jobs import LoadRequest
+
+SIZE = (80, 60)
+
+
+class Maps(FakeBackend):
+    """Answers every request with one map for each method and class; Grad-CAM++ cannot."""
+
+    def compute(self, job, watch):
+        self._note(",".join(job.request.methods))
+        if "gradcampp" in job.request.methods:
+            from camviewer.errors import MethodError
+
+            raise MethodError("Grad-CAM++ cannot be computed here.")
+        plan = plan_input(SIZE, mode="squash", input_size=(32, 32))
+        geometry = Geometry(SIZE, (32, 32), (4, 4), plan.input_to_image)
+        scores = (ClassScore(1, "b", 2.0, 0.8), ClassScore(0, "a", 0.5, 0.2))
+        classes = job.request.classes if not isinstance(job.request.classes, str) else (1, 0)
+        values = np.arange(16, dtype=np.float32).reshape(4, 4)
+        found = [
+            ActivationMap(index, method, "layer", values + len(method), geometry)
+            for method in job.request.methods
+            for index in classes
+        ]
+        return Explanation(scores, tuple(found), plan)
+
+
+@pytest.fixture
+def window(qtbot, tmp_path: Path):
+    images = tmp_path / "spots"
+    images.mkdir()
+    for number in range(2):
+        Image.fromarray(np.full((60, 80, 3), 180 + number, np.uint8)).save(images / f"spot_{number}.png")
+    backend = Maps()
+    main = MainWindow(SettingsStore(tmp_path / "settings.json"), engine=Engine(make_backend=lambda: backend))
+    main.backend = backend
+    main.resize(1280, 800)
+    main.show()
+    main.session.open_folder(images)
+    main.computing.load_model(LoadRequest(model="fast"))
+    qtbot.waitUntil(lambda: main.computing.class_index is not None and not main.engine.busy, timeout=15_000)
+    yield main
+    main.close()
+
+
+def filled(window: MainWindow) -> bool:
+    return window.compare.grid.missing() == ((), ()) and bool(window.compare.grid._columns)
+
+
+def test_g_compares_and_takes_back(window, qtbot) -> None:
+    assert SUMMARY.head.reason
+    qtbot.keyClick(window.canvas, Qt.Key.Key_G)
+    qtbot.waitUntil(lambda: filled(window), timeout=15_000)
+    grid = window.compare.grid
+    # CAM needs a head that this network has not; it is left out.
+    assert [row.method for row in grid._rows] == ["gradcam", "gradcampp", "layercam"]
+    assert [column.name for column in grid._columns] == ["b", "a"]
+    assert grid.reading(0, 0) == "max 22.00"
+    assert grid.reading(1, 0) == "Grad-CAM++ cannot be computed here."
+    assert window.compare.isVisible() and not window.canvas.view.isVisible()
+    assert window.session.selected is None
+    qtbot.keyClick(grid, Qt.Key.Key_G)
+    assert not window.compare.isVisible() and window.canvas.view.isVisible()
+
+
+def test_a_cell_opens_alone_with_its_method_and_class(window, qtbot) -> None:
+    window.actions_["compare"].trigger()
+    qtbot.waitUntil(lambda: filled(window), timeout=15_000)
+    grid = window.compare.grid
+    grid.setFocus()
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Right, Qt.Key.Key_Return):
+        QTest.keyClick(grid, key)
+    assert not window.actions_["compare"].isChecked()
+    assert window.computing.choice.method == "layercam"
+    assert window.computing.class_index == 0
+    assert window.method.choice().method == "layercam"
+    assert window.session.current.record.status != "reviewed"
+
+
+def test_the_next_image_is_compared_too(window, qtbot) -> None:
+    window.actions_["compare"].trigger()
+    qtbot.waitUntil(lambda: filled(window), timeout=15_000)
+    window.step(1)
+    qtbot.waitUntil(
+        lambda: window.session.current.pixels is not None and not window.engine.busy and filled(window), timeout=15_000
+    )
+    assert window.compare.isVisible()
+    assert window.compare.grid.reading(2, 1) == "max 23.00"
+
+
+def test_methods_and_classes_are_chosen(window, qtbot) -> None:
+    page = window.compare
+    window.actions_["compare"].trigger()
+    qtbot.waitUntil(lambda: filled(window), timeout=15_000)
+    page._choices["eigencam"].trigger()
+    page._columns.setCurrentIndex(0)
+    qtbot.waitUntil(lambda: filled(window), timeout=15_000)
+    assert [row.method for row in page.grid._rows] == ["gradcam", "gradcampp", "layercam", "eigencam"]
+    assert len(page.grid._columns) == 1
+    assert not page._choices["cam"].isEnabled()
+
+
+def test_closing_the_project_leaves_the_comparison(window, qtbot) -> None:
+    window.actions_["compare"].trigger()
+    window.session.close_project()
+    assert not window.actions_["compare"].isChecked()
+    assert not window.compare.isVisible()
