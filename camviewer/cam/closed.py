@@ -24,10 +24,9 @@ def is_uniform(head: Head) -> bool:
     return head.kind == "gap_linear" or (head.kind == "conv_gap" and not head.class_relu)
 
 
-def uniform_gradients(head: Head, A: Tensor, V: Tensor) -> Tensor:
-    """Return the gradient of a uniform head at any cell, ``V W / Z``, ``[T, K]``."""
-    assert head.weight is not None
-    return (V @ head.weight.to(A)) / (A.shape[1] * A.shape[2])
+def uniform_gradients(weights: Tensor, A: Tensor) -> Tensor:
+    """Return the gradient of a uniform head at any cell, ``V W / Z`` for `weights` ``V W``, ``[T, K]``."""
+    return weights / (A.shape[1] * A.shape[2])
 
 
 def head_gradients(head: Head, A: Tensor, V: Tensor) -> Tensor:
@@ -39,7 +38,7 @@ def head_gradients(head: Head, A: Tensor, V: Tensor) -> Tensor:
     assert head.weight is not None and head.bias is not None
     W, b = head.weight.to(A), head.bias.to(A)
     if is_uniform(head):
-        return uniform_gradients(head, A, V)[:, :, None, None].expand(-1, -1, *A.shape[1:])
+        return uniform_gradients(V @ W, A)[:, :, None, None].expand(-1, -1, *A.shape[1:])
     if head.kind == "gmp_linear":
         peaks = torch.zeros_like(A).flatten(1)
         peaks.scatter_(1, A.flatten(1).argmax(dim=1, keepdim=True), 1.0)

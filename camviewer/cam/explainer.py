@@ -267,7 +267,8 @@ class Explainer:
         logits = job.base.logits.cpu()
         probabilities = self.classifier.probabilities(logits[None])[0].tolist()
         names = self.classifier.identity.classes
-        scores = tuple(ClassScore(i, names[i], float(logits[i]), probabilities[i]) for i in ranking(logits))
+        values = logits.tolist()
+        scores = tuple(ClassScore(i, names[i], values[i], probabilities[i]) for i in ranking(logits))
         return Explanation(
             scores,
             self._records(job, made),
@@ -284,9 +285,10 @@ class Explainer:
         for m in made:
             columns, rows_ = m.grid.size
             geometry = m.grid.geometry(job.base.plan)
-            for class_index, flags in zip(job.classes, m.flags, strict=True):
-                values = flat[start : start + columns * rows_].reshape(rows_, columns).copy()
-                start += columns * rows_
+            end = start + columns * rows_ * len(job.classes)
+            own = flat[start:end].reshape(-1, rows_, columns).copy()
+            start = end
+            for class_index, flags, values in zip(job.classes, m.flags, own, strict=True):
                 precision = "fast" if "bfloat16" in flags else "exact"
                 records.append(
                     ActivationMap(

@@ -12,7 +12,7 @@ from camviewer.cam.capture import Capture
 from camviewer.cam.device import Device
 from camviewer.cam.layers import LayerView
 from camviewer.cam.passes import GRADIENT_BYTES, Passes
-from camviewer.cam.targets import Target, rows
+from camviewer.cam.targets import Target, combined, rows
 from camviewer.cam.tasks import Task
 
 CLOSED_BYTES = 32 * 2**20
@@ -34,9 +34,7 @@ class MapMaker:
         """
         A = task.view.activations(task.capture).to(self._device.where)
         if task.method == "cam":
-            weight = self._device.classifier.head.weight
-            assert weight is not None
-            return methods.cam(A, self._rows(task.targets, A) @ weight.to(A))
+            return methods.cam(A, self._weights(task.targets, A))
         if task.method == "eigencam":
             return methods.eigen_cam(A).expand(len(task.targets), -1, -1)
         if task.method == "random":
@@ -58,13 +56,19 @@ class MapMaker:
     def _rows(self, targets: Sequence[Target], like: Tensor) -> Tensor:
         return rows(targets, len(self._device.classifier.identity.classes), like=like)
 
+    def _weights(self, targets: Sequence[Target], like: Tensor) -> Tensor:
+        """Return the head's weights of each target, ``[T, K]``."""
+        weight = self._device.classifier.head.weight
+        assert weight is not None
+        return combined(targets, weight.to(like))
+
     def _gradient_maps(
         self, method: str, capture: Capture, view: LayerView, targets: Sequence[Target]
     ) -> tuple[Tensor, Tensor | None]:
         A = view.activations(capture).to(self._device.where)
         head = self._device.classifier.head
         if view.closed and closed.is_uniform(head):
-            found = closed.uniform_maps(method, A, closed.uniform_gradients(head, A, self._rows(targets, A)))
+            found = closed.uniform_maps(method, A, closed.uniform_gradients(self._weights(targets, A), A))
             if found is not None:
                 return found
         keys = [(method, view.tap, target) for target in targets]

@@ -52,10 +52,27 @@ def rows(targets: Sequence[Target], classes: int, *, like: Tensor | torch.device
     Raises:
         UsageError: when a contrast names a class that does not exist.
     """
+    row, column, factor = _entries(targets, classes)
     matrix = torch.zeros(len(targets), classes)
-    for row, target in enumerate(targets):
-        for index, factor in target:
-            if index >= classes:
-                raise UsageError(f"There is no class {index}; the model has classes 0 to {classes - 1}.")
-            matrix[row, index] = factor
+    matrix[row, column] = factor
     return matrix.to(like if isinstance(like, torch.device) else like.device)
+
+
+def combined(targets: Sequence[Target], W: Tensor) -> Tensor:
+    """Return ``rows(targets) @ W`` for `W` ``[classes, K]`` without the mostly empty matrix, ``[T, K]``.
+
+    Raises:
+        UsageError: as `rows`.
+    """
+    row, column, factor = (entries.to(W.device) for entries in _entries(targets, len(W)))
+    return W.new_zeros(len(targets), W.shape[1]).index_add_(0, row, W[column] * factor[:, None].to(W))
+
+
+def _entries(targets: Sequence[Target], classes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return row, class and factor of every entry that is not 0."""
+    entries = [(row, index, factor) for row, target in enumerate(targets) for index, factor in target]
+    for _, index, _ in entries:
+        if index >= classes:
+            raise UsageError(f"There is no class {index}; the model has classes 0 to {classes - 1}.")
+    row, column, factor = zip(*entries, strict=True) if entries else ((), (), ())
+    return torch.tensor(row, dtype=torch.long), torch.tensor(column, dtype=torch.long), torch.tensor(factor)
