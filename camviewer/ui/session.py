@@ -102,6 +102,7 @@ class Session(QObject):
         self._labels: dict[int, str] = {}
         self._outlines: dict[int, ItemOutline] = {}
         self._hidden: set[Hashable] = set()
+        self._regions: list[Region] | None = None
         self._wanted: Path | None = None
         self._reviewer = _user_name()
 
@@ -185,6 +186,7 @@ class Session(QObject):
         self._hidden.clear()
         self.current = None
         self.selected = None
+        self._regions = None
         self._wanted = None
         if self.project is not None:
             self.project.close()
@@ -268,6 +270,7 @@ class Session(QObject):
             return
         path = project.file_of(record)
         self.undo.end_merging()
+        self._regions = None
         self.current = ShownImage(record, path, None, record.error, self._order[image_id], len(self._records))
         self.selected = None
         self._hidden.clear()
@@ -317,11 +320,17 @@ class Session(QObject):
         self.maps_changed.emit(maps)
 
     def refresh_regions(self) -> None:
-        """Say which regions the image on the canvas has."""
+        """Read the regions of the image on the canvas again and say which they are."""
+        self._regions = None
         self.regions_changed.emit(self.regions())
 
     def regions(self) -> list[Region]:
-        """Return boxes and masks of the image on the canvas."""
+        """Return boxes and masks of the image on the canvas; read once, since masks of large images take their time."""
+        if self._regions is None:
+            self._regions = self._read_regions()
+        return list(self._regions)
+
+    def _read_regions(self) -> list[Region]:
         project, current = self.project, self.current
         if project is None or current is None or current.record.id is None:
             return []

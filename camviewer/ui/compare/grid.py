@@ -387,7 +387,7 @@ class CompareGrid(QWidget):
             painter.drawRoundedRect(QRectF(x, TOP / 2 - 4.5, 9, 9), 2, 2)
             x += 15
             share = percent(column.probability, decimals=1)
-            room = cell.right() - x - small.horizontalAdvance(share) - 8
+            room = cell.right() - x - small.horizontalAdvance(share) - 20
             name = metrics.elidedText(column.name, Qt.TextElideMode.ElideRight, room)
             painter.setFont(strong)
             painter.setPen(colors.color("text"))
@@ -402,7 +402,7 @@ class CompareGrid(QWidget):
             lines = [(row.title, strong, "text")]
             if known:
                 lines.append((f"At {known[0].layer}", quiet, "text-2"))
-                lines.append((f"{known[0].seconds:.2f} s", quiet, "text-3"))
+                lines.append((_time(known[0].seconds), quiet, "text-3"))
             if row.method == self._used:
                 lines.append(("Used for regions", quiet, "accent-text"))
             y = cell.top()
@@ -503,3 +503,7 @@ class CompareGrid(QWidget):
         painter.setFont(font)
         painter.setPen(colors.color("on-image"))
         painter.drawText(chip, Qt.AlignmentFlag.AlignCenter, words)
+
+
+def _time(seconds: float) -> str:
+    return "< 0.01 s" if seconds < 0.01 else f"{seconds:.2f} s"
