@@ -1,4 +1,4 @@
-"""Where the program keeps its own files, and where it finds what it ships. No Qt, so that it works without a display."""
+"""Where the program keeps its own files, and where it finds what it ships. No Qt: it works without a display."""
 
 from __future__ import annotations
 

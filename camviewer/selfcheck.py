@@ -216,7 +216,7 @@ def _qt_platform() -> Finding:
 
 
 def _qt_cure() -> str:
-    if sys.platform.startswith("linux"):
+    if platform.system() == "Linux":
         return (
             "apt-get install libgl1 libegl1 libglib2.0-0 libxkbcommon0 libxkbcommon-x11-0 libfontconfig1 libdbus-1-3 "
             "libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0"

@@ -201,8 +201,10 @@ def load_request(given: argparse.Namespace) -> LoadRequest:
     """
     model: str | None = given.model
     source: Path | str | None = given.weights
-    if model is not None and source is None and Path(model).is_file() and Path(model).suffix.lower() != ".py":
-        model, source = None, Path(model)  # a checkpoint is a model too
+    if model is not None and source is None:
+        file = Path(model)
+        if file.is_file() and file.suffix.lower() != ".py":
+            model, source = None, file  # a checkpoint is a model too
     if model is None and source is None:
         raise UsageError("Name a model: --model ARCH, --weights FILE, or both.")
     return LoadRequest(

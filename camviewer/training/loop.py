@@ -84,7 +84,7 @@ def fit(
         raise UsageError(f"A label is {int(training.labels.max())}, but there are {classes} classes.")
     device = torch.device(device)
     # Convolutions on most devices are faster when the channels lie side by side.
-    network.to(device, memory_format=torch.channels_last)
+    network.to(device).to(memory_format=torch.channels_last)
     trained = trainable(network, settings.scope)
     optimiser = _optimiser(network, trained, settings)
     weights = _class_weights(counts, settings).to(device)
