@@ -26,7 +26,7 @@ SIDE = 224
 # will be used (Touvron et al., Fixing the train-test resolution discrepancy, arXiv 1906.06423) and costs less.
 TRAINING_SIDE = 176
 TRAINING_SEED = 11
-EPOCHS = 6
+EPOCHS = 12
 COUNT = 3900
 
 

@@ -1,7 +1,8 @@
-"""Write the pages of docs/ that are built from the catalogue's tables: methods and keys. A test holds them current."""
+"""Write the pages of docs/ that are built from the code: methods, keys, options. A test holds them current."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -11,8 +12,9 @@ sys.path.insert(0, str(ROOT))
 from camviewer.catalogue.actions import ACTIONS  # noqa: E402
 from camviewer.catalogue.methods import METHODS  # noqa: E402
 from camviewer.catalogue.parameters import Parameter  # noqa: E402
+from camviewer.cli import build_parser  # noqa: E402
 
-NOTE = "<!-- Written by scripts/build_docs.py from camviewer/catalogue; edit the tables there. -->"
+NOTE = "<!-- Written by scripts/build_docs.py from tables of the code; edit them there. -->"
 
 NEEDS = {
     "head": "the linear head: global pooling and one linear layer",
@@ -73,7 +75,63 @@ def keys_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"methods.md": methods_page, "keys.md": keys_page}
+EXPLAIN_JSON = """
+## explain.json
+
+`explain` writes `explain.json` into `--out`: `{"schema": 1, "run": {...}, "images": [...]}`. All paths in it are relative
+to its folder. `run` holds every field that makes the result reproducible. A row of `images`:
+
+| Field | What |
+|---|---|
+| `file` | path relative to the input it came from |
+| `width`, `height` | upright image, in pixels |
+| `top` | best classes: `index`, `name`, `logit`, `probability` |
+| `maps` | each: `id`, `class_index`, `method`, `layer`, `file` (raw float32 `.npy` at the layer's resolution), `shape`, `to_image` (2x3 affine from the centre of cell (column, row) to image pixels) |
+| `boxes` | each: `map` (id), `xyxy` (half-open pixel edges), `class_index`, `score` (mean of the map inside over its maximum), `probability` |
+| `masks` | each: `map`, `class_index`, `file` (grey PNG, 0 and 255, full size), `refine` (what drew it), `reason` when it is empty |
+| `mask` | file of the first mask, or null |
+| `error` | instead of all but `file`: `kind` and `message`; the other images go on, and the exit status is 1 |
+
+Coordinates are pixel *edges* of the upright image: the centre of the first pixel is (0.5, 0.5).
+
+Exit status: 0, 1 when something failed on the way, 2 for wrong arguments, 130 after Ctrl-C.
+"""
+
+
+def command_line_page() -> str:
+    """Return docs/command-line.md."""
+    parser = build_parser()
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    shown = {entry.dest: entry.help or "" for entry in commands._choices_actions}
+    lines = [
+        "# Command line",
+        "",
+        NOTE,
+        "",
+        "`camviewer-cli COMMAND`, or `camviewer COMMAND`; no display is needed. Options that take several values may be",
+        "repeated or comma-separated. `camviewer [PATH ...]` without a command opens the window.",
+    ]
+    for name, command in commands.choices.items():
+        lines += ["", f"## {name}", "", f"{shown.get(name, '')}", "", "| Option | |", "|---|---|"]
+        for action in command._actions:
+            if action.help == argparse.SUPPRESS or "--help" in action.option_strings:
+                continue
+            value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else "")
+            if action.option_strings:
+                takes = action.nargs != 0
+                value = value or (action.dest.upper() if takes else "")
+                head = ", ".join(action.option_strings) + (f" {value}" if takes else "")
+            else:
+                head = str(value or action.dest.upper())
+            cells = (
+                head.replace("|", "\\|"),
+                (action.help or "").replace("%(default)s", str(action.default)).replace("%%", "%").replace("|", "\\|"),
+            )
+            lines.append(f"| `{cells[0]}` | {cells[1]} |")
+    return "\n".join(lines) + "\n" + EXPLAIN_JSON
+
+
+PAGES = {"methods.md": methods_page, "keys.md": keys_page, "command-line.md": command_line_page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("name", ["methods.md", "keys.md"])
+@pytest.mark.parametrize("name", ["methods.md", "keys.md", "command-line.md"])
 def test_built_pages_are_current(name: str) -> None:
     pages = runpy.run_path(str(ROOT / "scripts" / "build_docs.py"))["PAGES"]
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == pages[name](), "run scripts/build_docs.py"
