@@ -97,7 +97,7 @@ def _run(arguments: argparse.Namespace) -> int:
     theme()
     window = MainWindow(settings)
     errors.happened.connect(window.show_error)
-    # Qt's own quit at the last window does not come when a dialog or menu was left open.
+    # The main window is the program: a dialog that is still open ends with it.
     window.closed.connect(app.quit, Qt.ConnectionType.QueuedConnection)
     if arguments.size:
         width, _, height = arguments.size.partition("x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 
 from camviewer.project.records import Box
 from camviewer.project.store import Project
@@ -107,6 +108,36 @@ def test_every_focusable_control_has_a_name(window: MainWindow, folder: Path, qt
             if interface is not None and not interface.text(QAccessible.Text.Name).strip():
                 nameless.append(f"{type(widget).__name__} in {type(widget.parent()).__name__}")
         assert nameless == []
+
+
+def test_the_window_is_the_only_one_so_closing_it_ends_the_program(window: MainWindow, qtbot) -> None:
+    # A shown widget without a parent is a second window, and Qt does not quit while there is one.
+    assert [widget for widget in QApplication.topLevelWidgets() if widget.isVisible()] == [window]
+
+
+@pytest.mark.parametrize("name", ["classes", "method", "threshold", "regions", "image"])
+def test_folding_hides_the_body_of_every_section(window: MainWindow, folder: Path, qtbot, name: str) -> None:
+    open_and_wait(window, folder, qtbot)
+    panel = getattr(window, name)
+    height = panel.sizeHint().height()
+    panel.set_folded(True)
+    assert panel.sizeHint().height() < height
+    assert not panel.content().parentWidget().isVisible()
+    panel.set_folded(False)
+    assert panel.content().parentWidget().isVisible()
+
+
+@pytest.mark.parametrize("width", [1024, 1280, 1600])
+def test_no_menu_and_no_chip_is_cut(window: MainWindow, folder: Path, qtbot, width: int) -> None:
+    open_and_wait(window, folder, qtbot)
+    window.resize(width, 800)
+    for workspace in ("review", "model"):
+        window.set_workspace(workspace)
+        QApplication.processEvents()
+        bar = window.header.menu
+        assert all(bar.rect().contains(bar.actionGeometry(action)) for action in bar.actions())
+        row = [chip.geometry() for chip in window.gallery._chips.values() if chip.isVisible()]
+        assert all(a.right() < b.left() for a, b in itertools.pairwise(row))
 
 
 def test_settings_and_recent_projects_are_remembered(window: MainWindow, folder: Path, qtbot, tmp_path: Path) -> None:

@@ -63,7 +63,6 @@ class ImagePanel(Section):
     def __init__(self) -> None:
         super().__init__("Image", "image")
         self._facts: ImageFacts | None = None
-        self._body = QWidget()
         self._head = ElidedLabel("", "name")
         self._data = label("", "body", "text-2")
         self._data.setWordWrap(True)
