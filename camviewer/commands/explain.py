@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results")
     add_model_options(parser)
     parser.add_argument(
-        "--batch-size", type=whole, metavar="N", help="images computed at once; does not change results"
+        "--batch-size", type=whole, metavar="N", help="images computed at once; changes results by rounding alone"
     )
     add_map_options(parser)
     group = parser.add_argument_group("regions")

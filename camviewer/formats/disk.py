@@ -6,12 +6,14 @@ import contextlib
 import errno
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from camviewer.errors import ExportError
 
+STALE_SECONDS = 86_400
 PARTIAL = ".camviewer-partial-"
 """Prefix of everything unfinished; hidden, so that folder scans skip it."""
 
@@ -46,9 +48,15 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def partial_folder(parent: Path) -> Path:
-    """Create and return a hidden, empty folder in `parent` (created as well) for unfinished files."""
+    """Create and return a hidden, empty folder in `parent` (created as well) for unfinished files.
+
+    What a killed process left there more than a day ago is removed.
+    """
     with writing(parent):
         parent.mkdir(parents=True, exist_ok=True)
+        for left in parent.glob(f"{PARTIAL}*"):
+            if left.is_dir() and time.time() - left.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
         folder = parent / f"{PARTIAL}{uuid.uuid4().hex[:12]}"
         folder.mkdir()
     return folder

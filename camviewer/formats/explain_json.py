@@ -163,17 +163,18 @@ class ExplainWriter:
                 map_file = f"maps/{stem}_{tail}.npy" if self._save_maps else None
                 if map_file is not None:
                     self._write(map_file, _npy(found.values), written)
-                map_rows.append(
-                    {
-                        "id": number,
-                        "class_index": found.class_index,
-                        "method": found.method,
-                        "layer": found.layer,
-                        "file": map_file,
-                        "shape": list(found.values.shape),
-                        "to_image": found.geometry.to_image.matrix(),
-                    }
-                )
+                map_row: dict[str, Any] = {
+                    "id": number,
+                    "class_index": found.class_index,
+                    "method": found.method,
+                    "layer": found.layer,
+                    "file": map_file,
+                    "shape": list(found.values.shape),
+                    "to_image": found.geometry.to_image.matrix(),
+                }
+                if found.flags:
+                    map_row["flags"] = list(found.flags)
+                map_rows.append(map_row)
                 boxes.extend(
                     {
                         "map": number,

@@ -140,7 +140,7 @@ class ComputeBatch:
         paths: image files.
         request: methods, classes, layers.
         rule: how regions are made of each map.
-        batch_size: images computed at once; what suits the device when None. It does not change results.
+        batch_size: images computed at once; what suits the device when None.
     """
 
     paths: tuple[Path, ...]

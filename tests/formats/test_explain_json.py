@@ -5,7 +5,7 @@ import math
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,26 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from camviewer.errors import ExportError, FormatError, ImageError
+from camviewer.formats import disk
 from camviewer.formats.explain_json import ExplainedBox, ExplainedMap, ExplainWriter, TopScore
 from camviewer.formats.explain_reader import read_explain
 from camviewer.images.geometry import Affine
 from camviewer.models.records import Preprocessing
+
+
+def test_a_map_with_something_to_know_is_flagged(tmp_path: Path) -> None:
+    with ExplainWriter(tmp_path, a_run()) as writer:
+        writer.add_image("a.jpg", size=(60, 40), top=TOP, maps=[ExplainedMap(replace(a_map(), flags=("signed tap",)))])
+        data = json.loads(writer.finish().read_text(encoding="utf-8"))
+    assert data["images"][0]["maps"][0]["flags"] == ["signed tap"]
+    read_explain(tmp_path)
+
+
+def test_what_a_killed_run_left_is_removed_after_a_day(tmp_path: Path) -> None:
+    old, young = disk.partial_folder(tmp_path), disk.partial_folder(tmp_path)
+    os.utime(old, (0, 0))
+    disk.partial_folder(tmp_path)
+    assert not old.exists() and young.exists()
 
 
 def test_the_file_has_exactly_the_fields_of_the_schema(tmp_path: Path) -> None:
