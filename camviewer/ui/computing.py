@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
+import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from camviewer.catalogue.methods import BY_NAME, METHODS
 from camviewer.errors import CamviewerError
-from camviewer.project.records import ActivationMap, Box, Mask, Run
+from camviewer.project.records import ActivationMap, Run
+from camviewer.project.store import Project
 from camviewer.regions.rules import RegionRule
 from camviewer.ui.panels.method import MethodChoice
+from camviewer.ui.results import keep_result
 from camviewer.ui.session import Session, ShownImage
 from camviewer.ui.status_bar import JobState
 from camviewer.workers.engine import Engine
@@ -49,6 +51,8 @@ log = logging.getLogger(__name__)
 
 BROWSE_MS = 40
 """Wait before computing, so that browsing with a held key does not start a pass at every image."""
+PARTIAL_SECONDS = 0.25
+"""Pause between two pictures of a growing map: each costs the window a frame or two."""
 
 JOB_NAMES: dict[type, str] = {
     StartEngine: "Starting the engine",
@@ -57,6 +61,41 @@ JOB_NAMES: dict[type, str] = {
     ComputeBatch: "Computing maps",
     Export: "Exporting",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An image of a batch that could not be computed, and why, in one sentence."""
+
+    image_id: int
+    name: str
+    sentence: str
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A batch on its way: the image of every path, and how far it is."""
+
+    token: int
+    images: list[int]
+    done: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """What a search for regions was about.
+
+    Attributes:
+        project, image_id: where the regions belong.
+        explanation: what is new beside them; None when only the rule changed.
+        run: what computed the map, with the rule of the search.
+    """
+
+    project: Project
+    image_id: int
+    explanation: Explanation | None
+    run: Run
 
 
 class Computing(QObject):
@@ -75,6 +114,7 @@ class Computing(QObject):
         device_changed: (words, whether it is starting).
         exported: `ExportReport`.
         said: (text, detail, tone) for the status bar.
+        batch_failed: (sentence, list of `Failure`), at the end of a batch that had some.
         idle: no job is open.
     """
 
@@ -82,6 +122,7 @@ class Computing(QObject):
     model_busy = Signal(str)
     scores_ready = Signal(object)
     map_shown = Signal(object, str, object)
+    partial_shown = Signal(object)
     map_busy = Signal(str)
     identity_checked = Signal(object)
     class_changed = Signal(object)
@@ -90,6 +131,7 @@ class Computing(QObject):
     device_changed = Signal(str, bool)
     exported = Signal(object)
     said = Signal(str, str, str)
+    batch_failed = Signal(str, object)
     idle = Signal()
 
     def __init__(self, session: Session, engine: Engine, parent: QObject | None = None) -> None:
@@ -102,13 +144,12 @@ class Computing(QObject):
         self.rule = RegionRule()
         self.class_index: int | None = None
         self.pinned: int | None = None
-        self._versions: dict[str, str] = {}
         self._maps: dict[int, ActivationMap] = {}
+        self._runs: dict[int, Run] = {}
+        self._partial_at = 0.0
         self._scores: tuple[ClassScore, ...] = ()
         self._image_of: dict[int, int] = {}
-        self._batch: tuple[int, list[int]] | None = None
-        self._batch_failed = 0
-        self._batch_done = 0
+        self._batch: _Batch | None = None
         self._progress: dict[int, Progress] = {}
         self._wait = QTimer(self)
         self._wait.setSingleShot(True)
@@ -145,14 +186,14 @@ class Computing(QObject):
     def set_choice(self, choice: MethodChoice) -> None:
         """Choose method and parameters, and compute the image on the canvas."""
         self.choice = choice
-        self._maps.clear()
+        self._forget_maps()
         self._take_stored()
         self._wait.start()
 
     def set_layers(self, layers: Sequence[str]) -> None:
         """Choose layers; none means the suggested one."""
         self.layers = tuple(layers)
-        self._maps.clear()
+        self._forget_maps()
         self._take_stored()
         self._wait.start()
 
@@ -166,7 +207,28 @@ class Computing(QObject):
         if current.record.status == "reviewed":
             self.said.emit("Reviewed images keep their regions.", "Take the review back to change them", "info")
             return
-        self._find_regions(current, found, None)
+        run = self._run_of(found)
+        if run is not None:
+            self._find_regions(current, found, None, run)
+
+    def _forget_maps(self) -> None:
+        """Let go of the maps of former choices, also of those that are still on their way."""
+        self._maps.clear()
+        self._runs.clear()
+        for job in self.engine.open_jobs():
+            if isinstance(job, ComputeMaps):
+                self.engine.cancel(job.token)
+
+    def _run_of(self, found: ActivationMap) -> Run | None:
+        """Return what computed a map: the engine said so, or the project holds it."""
+        project = self.session.project
+        if found.run is None or project is None:
+            return self._runs.get(found.class_index)
+        try:
+            return project.run(found.run)
+        except CamviewerError as error:
+            self.said.emit(error.message, "The regions stay as they are", "bad")
+            return None
 
     def choose_class(self, class_index: int) -> None:
         """Show the map of a model class; it is computed where it is not there."""
@@ -238,8 +300,7 @@ class Computing(QObject):
         project = self.session.project
         paths = tuple(project.file_of(record) for record in waiting)
         job = ComputeBatch(paths, self._request(batch=True), self.rule)
-        self._batch = (job.token, [record.id or 0 for record in waiting])
-        self._batch_failed = self._batch_done = 0
+        self._batch = _Batch(job.token, [record.id or 0 for record in waiting])
         self._submit(job)
 
     def cancel(self) -> None:
@@ -283,15 +344,13 @@ class Computing(QObject):
 
     @Slot(object)
     def _on_project(self, project: object) -> None:
-        self._maps.clear()
+        self._forget_maps()
         self._scores = ()
         self.scores_ready.emit(())
         if project is None:
+            self.session.tasks.drop("regions")
             if self._batch is not None:
-                self.engine.cancel(self._batch[0])
-            for job in self.engine.open_jobs():
-                if isinstance(job, ComputeMaps):
-                    self.engine.cancel(job.token)
+                self.engine.cancel(self._batch.token)
         elif self.summary is not None:
             self.session.set_model_classes(self.summary.identity.classes)
 
@@ -299,6 +358,7 @@ class Computing(QObject):
     def _on_image(self, shown: ShownImage | None) -> None:
         if shown is None or shown.pixels is None:
             self._maps.clear()
+            self._runs.clear()
             self._scores = ()
             self.class_index = self.pinned
             if shown is None or shown.error:
@@ -370,7 +430,6 @@ class Computing(QObject):
 
     @Slot(object)
     def _on_started(self, started: EngineStarted) -> None:
-        self._versions = started.versions
         title = started.devices[0].title if started.devices else "CPU"
         self.device_changed.emit(title, False)
 
@@ -381,7 +440,7 @@ class Computing(QObject):
         self.layers = ()
         self.pinned = None
         self.class_index = None
-        self._maps.clear()
+        self._forget_maps()
         if self.choice.method in self.unavailable():
             self.choice = MethodChoice("gradcam", {}, self.choice.offset)
         self.session.set_model_classes(summary.identity.classes)
@@ -406,6 +465,7 @@ class Computing(QObject):
         self._scores = explanation.scores
         for found in explanation.maps:
             self._maps[found.class_index] = found
+            self._runs[found.class_index] = ready.run
         if self.class_index is None and explanation.scores:
             self.class_index = self.pinned if self.pinned is not None else explanation.scores[0].index
         self.scores_ready.emit(explanation.scores)
@@ -415,15 +475,17 @@ class Computing(QObject):
         best = explanation.scores[0].index if explanation.scores else None
         found_best = self._maps.get(best) if best is not None else None
         if found_best is not None:
-            self._find_regions(current, found_best, explanation)
+            self._find_regions(current, found_best, explanation, ready.run)
         for notice in explanation.notices:
             self.said.emit(notice, "", "warn")
 
-    def _find_regions(self, current: ShownImage, found: ActivationMap, explanation: Explanation | None) -> None:
-        pixels, rule = current.pixels, self.rule
-        if pixels is None:
+    def _find_regions(
+        self, current: ShownImage, found: ActivationMap, explanation: Explanation | None, run: Run
+    ) -> None:
+        pixels, rule, project = current.pixels, self.rule, self.session.project
+        if pixels is None or project is None or current.record.id is None:
             return
-        subject = (current.record.id, found, explanation, rule)
+        subject = _Found(project, current.record.id, explanation, replace(run, rule=rule))
         self.session.tasks.submit("regions", subject, lambda _reporter: find_map_regions(pixels, found, rule))
 
     @Slot(object)
@@ -433,99 +495,50 @@ class Computing(QObject):
         if answer.error:
             self.said.emit(answer.error, "", "bad")
             return
-        image_id, found, explanation, rule = answer.subject
-        record = self.session.record(image_id)
-        if record is None:
+        about: _Found = answer.subject
+        explanation = about.explanation
+        record = self.session.record(about.image_id)
+        if record is None or self.session.project is not about.project:
             return
         if explanation is not None:
             top = [(score.index, score.logit, score.probability) for score in explanation.scores]
             maps: Sequence[ActivationMap] = explanation.maps
         else:
             top, maps = list(record.top), ()
-        self._store(image_id, top, maps, [answer.result], rule, layer=found.layer)
+        keep_result(self.session, about.image_id, run=about.run, top=top, maps=maps, found=[answer.result])
 
     @Slot(object)
     def _on_partial(self, partial: PartialMap) -> None:
         current = self.session.current
         if current is None or self._image_of.get(partial.token) != current.record.id:
             return
-        if self.class_index in (None, partial.map.class_index):
-            self.map_shown.emit(partial.map, "", None)
+        now = time.monotonic()
+        if self.class_index in (None, partial.map.class_index) and now - self._partial_at >= PARTIAL_SECONDS:
+            self._partial_at = now
+            self.partial_shown.emit(partial.map)
         words = ", ".join(partial.map.flags)
         self.map_busy.emit(f"{words[:1].upper()}{words[1:]}" if words else "Partial map")
 
     @Slot(object)
     def _on_image_computed(self, computed: ImageComputed) -> None:
-        if self._batch is None or computed.token != self._batch[0] or self.session.project is None:
+        batch = self._batch
+        if batch is None or computed.token != batch.token or self.session.project is None:
             return
-        image_id = self._batch[1][computed.index]
-        self._batch_done += 1
+        image_id = batch.images[computed.index]
+        batch.done += 1
         result = computed.result
         if result.error is not None or result.explanation is None:
-            self._batch_failed += 1
-            self.session.store_failure(image_id, result.error.message if result.error else "No result.")
+            sentence = result.error.message if result.error else "No result."
+            batch.failures.append(Failure(image_id, computed.path.name, sentence))
+            self.session.store_failure(image_id, sentence)
             return
         scores = result.explanation.scores
         top = [(score.index, score.logit, score.probability) for score in scores]
-        layer = result.explanation.maps[0].layer if result.explanation.maps else ""
-        self._store(image_id, top, result.explanation.maps, list(result.maps), self.rule, layer=layer)
+        maps = result.explanation.maps
+        keep_result(self.session, image_id, run=computed.run, top=top, maps=maps, found=result.maps)
         current = self.session.current
         if current is not None and current.record.id == image_id:
             self.session.refresh_maps()
-
-    def _store(
-        self,
-        image_id: int,
-        top: list[tuple[int, float, float]],
-        maps: Sequence[ActivationMap],
-        results: list[Any],
-        rule: RegionRule,
-        *,
-        layer: str,
-    ) -> None:
-        project, summary = self.session.project, self.summary
-        if project is None or summary is None:
-            return
-        probability = {index: share for index, _logit, share in top}
-        boxes, masks = [], []
-        for result in results:
-            index = result.map.class_index
-            class_id = self.session.class_id_of(index)
-            boxes += [
-                Box(found.x0, found.y0, found.x1, found.y1, class_id, "auto", found.score, probability.get(index))
-                for found in result.boxes
-            ]
-            masks.append(Mask(result.mask, class_id, "auto", result.refine, result.reason))
-        try:
-            run_id = project.add_run(self._run(summary, rule, layer))
-            project.store_result(image_id, run_id=run_id, top=top, maps=maps, boxes=boxes, masks=masks)
-        except CamviewerError as error:
-            self.said.emit(error.message, "The result is not kept", "bad")
-            return
-        self.session.reload(image_id)
-
-    def _run(self, summary: ModelSummary, rule: RegionRule, layer: str) -> Run:
-        request = self._request(batch=True)
-        identity = summary.identity
-        return Run(
-            architecture=identity.architecture,
-            weights=identity.weights,
-            weights_sha256=identity.weights_sha256,
-            classes=identity.classes,
-            preprocessing=dataclasses.asdict(summary.preprocessing),
-            layers=request.layers or (layer,),
-            methods=request.methods,
-            method_parameters=request.checked(),
-            target=request.target,
-            rule=rule,
-            offset=request.offset,
-            tta=request.tta,
-            fuse=request.fuse,
-            seed=request.seed,
-            device=summary.device,
-            precision="exact",
-            versions=self._versions,
-        )
 
     @Slot(object)
     def _on_exported(self, exported: Exported) -> None:
@@ -539,11 +552,9 @@ class Computing(QObject):
 
     @Slot(object)
     def _on_finished(self, end: JobFinished) -> None:
-        if isinstance(end.job, ComputeBatch):
-            failed = self._batch_failed
-            text = f"{self._batch_done - failed:,} images computed."
-            detail = f"{failed} failed; the filter Failed shows them" if failed else ""
-            self.said.emit(text, detail, "warn" if failed else "ok")
+        batch = self._batch
+        if isinstance(end.job, ComputeBatch) and batch is not None:
+            self._say_failures(f"{_images(batch.done - len(batch.failures))} computed.", batch, "ok", "")
         self._close_job(end)
 
     @Slot(object)
@@ -560,9 +571,17 @@ class Computing(QObject):
 
     @Slot(object)
     def _on_cancelled(self, end: JobCancelled) -> None:
-        if isinstance(end.job, ComputeBatch):
-            self.said.emit(f"Cancelled after {self._batch_done:,} images.", "Their results stay", "info")
+        batch = self._batch
+        if isinstance(end.job, ComputeBatch) and batch is not None:
+            self._say_failures(f"Cancelled after {_images(batch.done)}.", batch, "info", "Their results stay")
         self._close_job(end)
+
+    def _say_failures(self, text: str, batch: _Batch, tone: str, detail: str) -> None:
+        """Say how a batch ended: one message, however many images failed."""
+        if not batch.failures:
+            self.said.emit(text, detail, tone)
+        else:
+            self.batch_failed.emit(f"{text[:-1]}, {len(batch.failures):,} failed.", list(batch.failures))
 
     def _close_job(self, end: JobFinished | JobFailed | JobCancelled) -> None:
         self._progress.pop(end.token, None)
@@ -601,6 +620,10 @@ class Computing(QObject):
         if progress is not None:
             state = replace(state, done=progress.done, total=progress.total, seconds_left=progress.seconds_left)
         self.job_changed.emit(state)
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
 
 
 def model_request(path: Path) -> LoadRequest:

@@ -353,6 +353,7 @@ class MainWindow(QMainWindow):
         computing.model_busy.connect(self.model_panel.set_busy)
         computing.scores_ready.connect(self._on_scores)
         computing.map_shown.connect(self._on_map)
+        computing.partial_shown.connect(self.canvas.set_partial)
         computing.map_busy.connect(self.method.set_busy)
         computing.identity_checked.connect(self.model_panel.set_check)
         computing.class_changed.connect(self.classes.set_current)

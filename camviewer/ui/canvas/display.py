@@ -72,11 +72,12 @@ class DisplayView(ZoomView):
         self._layer.set_regions(regions, selected)
         self.viewport().update()
 
-    def set_map(self, shown: ActivationMap | None) -> None:
-        """Show the heat map of `shown`; a map of another image size is not shown."""
+    def set_map(self, shown: ActivationMap | None, *, live: bool = True) -> None:
+        """Show the heat map of `shown`, with its live threshold if `live`; a map of another image size is not shown."""
         fits = shown is not None and self._pyramid is not None and shown.geometry.image_size == self._pyramid.size
         self._set_heat(HeatMap.of(shown) if shown is not None and fits else None)
-        self._find_live()
+        if live:
+            self._find_live()
 
     def _set_heat(self, heat: HeatMap | None) -> None:
         self._heat = heat

@@ -126,6 +126,11 @@ class CanvasPanel(QWidget):
         self._after_heat()
         self._enable()
 
+    def set_partial(self, shown: ActivationMap) -> None:
+        """Show a map that still grows. The live threshold waits for the whole one, so that this costs one frame."""
+        self.view.set_map(shown, live=False)
+        self._after_heat()
+
     def set_regions(self, regions: Sequence[Region], *, selected: Hashable | None = None) -> None:
         """Show `regions` and select the one with the key `selected`, without emitting."""
         self.view.set_regions(regions, selected=selected)
