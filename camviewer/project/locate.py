@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from camviewer.errors import ProjectError
-from camviewer.paths import data_dir
+from camviewer.paths import data_dir, resources_dir
 from camviewer.project.connection import check_header, copy_to, guard
 from camviewer.project.store import SUFFIX, Project
 
@@ -19,7 +19,7 @@ def project_for_folder(folder: Path) -> Path:
     """Return where the project of an image folder is or belongs.
 
     The first project file in the folder; else one kept for it in the program's data folder; else, where a new one
-    goes: into the folder when that is writable, into the data folder otherwise.
+    goes: into the folder when that is writable and not a part of the program, into the data folder otherwise.
 
     Raises:
         ProjectError: when the folder does not exist.
@@ -73,7 +73,12 @@ def _read_only(path: Path) -> sqlite3.Connection:
 
 
 def _writable(folder: Path) -> bool:
-    """Return whether a file can really be made in `folder`; permission bits alone do not tell on network drives."""
+    """Return whether a project may lie in `folder`: the program's own resources stay as they were installed.
+
+    Permission bits alone do not tell on network drives, so a file is really made.
+    """
+    if folder.resolve().is_relative_to(resources_dir().resolve()):
+        return False
     try:
         with tempfile.TemporaryFile(dir=folder, prefix=".camviewer-partial-"):
             return True
