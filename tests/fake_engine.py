@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from camviewer.cam.requests import Explanation, MapRequest
 from camviewer.errors import Cancelled, ImageError
 from camviewer.images.geometry import InputPlan
 from camviewer.models.records import HeadSummary, LoadRequest, ModelIdentity, ModelSummary, Preprocessing
+from camviewer.project.records import Run
+from camviewer.regions.rules import RegionRule
 from camviewer.workers import jobs
 
 SUMMARY = ModelSummary(
@@ -30,6 +33,39 @@ def explanation() -> Explanation:
     return Explanation((), (), InputPlan((4, 4), (4, 4), (0, 0), (4, 4)))
 
 
+@dataclass(frozen=True)
+class Result:
+    """An image of a batch, named by its path; nothing in it but the name."""
+
+    name: str
+    explanation: Explanation | None = None
+    error: ImageError | None = None
+    maps: tuple = ()
+
+
+def run_of(request: MapRequest, rule: RegionRule) -> Run:
+    """Return the record of a run of the fake network."""
+    return Run(
+        architecture=SUMMARY.identity.architecture,
+        weights="random",
+        weights_sha256="",
+        classes=SUMMARY.identity.classes,
+        preprocessing={},
+        layers=request.layers or (SUMMARY.suggested,),
+        methods=request.methods,
+        method_parameters={name: dict(values) for name, values in request.parameters.items()},
+        target=request.target,
+        rule=rule,
+        offset=request.offset,
+        tta=request.tta,
+        fuse=request.fuse,
+        seed=request.seed,
+        device="cpu",
+        precision="fast",
+        versions={"torch": "0"},
+    )
+
+
 class FakeBackend:
     """Records what ran; a path's stem says what happens: ``slow`` waits for `gate`, ``bad``, ``bug`` and ``out``."""
 
@@ -39,6 +75,7 @@ class FakeBackend:
         self.ran: list[str] = []
         self.threads: set[int] = set()
         self.closed = False
+        self.runs: list[object] = []
 
     def _note(self, what: str) -> None:
         self.ran.append(what)
@@ -90,7 +127,12 @@ class FakeBackend:
                 self.wait(watch)
             if watch.cancelled():
                 raise Cancelled
-        return [f"result of {path.stem}" for path in part]
+        return [Result(f"result of {path.stem}") for path in part]
+
+    def run_record(self, job, maps):
+        self.runs.append(job)
+        rule = job.rule if isinstance(job, jobs.ComputeBatch) else RegionRule()
+        return run_of(job.request, rule)
 
     def export(self, job, watch):
         self._note("export")

@@ -22,6 +22,7 @@ class Parameter:
         default: value used when none is given.
         minimum, maximum: inclusive range of numbers; None is open.
         choices: allowed values of a ``choice``.
+        choice_titles: their words in forms, in the same order; the values themselves in sentence case when empty.
         help: one sentence for tooltip and documentation.
         unit: unit shown behind the number, for example ``px``.
     """
@@ -35,6 +36,13 @@ class Parameter:
     choices: tuple[str, ...] = ()
     help: str = ""
     unit: str = ""
+    choice_titles: tuple[str, ...] = ()
+
+    def title_of(self, choice: str) -> str:
+        """Return the words for one of `choices`."""
+        if self.choice_titles:
+            return self.choice_titles[self.choices.index(choice)]
+        return (choice[:1].upper() + choice[1:]).replace("_", " ")
 
     def parse(self, text: Value) -> Value:
         """Return `text` converted to the parameter's type.

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -390,13 +389,26 @@ class Computing(QObject):
         self.scores_ready.emit(self._scores)
         if self.class_index is None and self._scores:
             self.class_index = self._scores[0].index
-        wanted = self._layer_name()
         for found in maps:
-            if self.summary is None or (found.method == self.choice.method and found.layer == wanted):
+            if self.summary is None or self._is_chosen(found, self.summary):
                 self._maps[found.class_index] = found
         if self.class_index is not None:
             self.class_changed.emit(self.class_index)
         self._show_map()
+
+    def _is_chosen(self, found: ActivationMap, summary: ModelSummary) -> bool:
+        """Return whether a stored map is what the network on hand would compute with the present choices."""
+        if found.method != self.choice.method or found.layer != self._layer_name():
+            return False
+        run, request = self._run_of(found), self._request(batch=True)
+        if run is None:
+            return False
+        identity = summary.identity
+        return (
+            (run.architecture, run.weights_sha256) == (identity.architecture, identity.weights_sha256)
+            and run.offset == request.offset
+            and run.method_parameters.get(found.method, {}) == request.checked()[found.method]
+        )
 
     def _names(self) -> tuple[str, ...]:
         if self.summary is not None:
@@ -624,8 +636,3 @@ class Computing(QObject):
 
 def _images(count: int) -> str:
     return "1 image" if count == 1 else f"{count:,} images"
-
-
-def model_request(path: Path) -> LoadRequest:
-    """Return the request for a checkpoint file that was dropped or named."""
-    return LoadRequest(weights=path)

@@ -45,7 +45,7 @@ from camviewer.ui.actions import Actions, key_text
 from camviewer.ui.canvas.panel import CanvasPanel
 from camviewer.ui.canvas.records import TOOLS, BoxChanged, BoxDrawn, MaskEdited, PaintClass, Region
 from camviewer.ui.compare.page import ComparePage
-from camviewer.ui.computing import Computing
+from camviewer.ui.computing import Computing, Failure
 from camviewer.ui.controls import IconButton, Section, SegmentedControl, bind_action, rule, surface
 from camviewer.ui.demo import Demo, find_demo
 from camviewer.ui.dialogs.files import FileDialogs
@@ -115,6 +115,7 @@ class MainWindow(QMainWindow):
         self._map_hinted = False
         self._unfolded = False
         self._new_class: int | None = None
+        self._failures: list[Failure] = []
         self.setWindowTitle("camviewer")
         self.setAcceptDrops(True)
         self.setMinimumSize(1024, 640)
@@ -364,6 +365,8 @@ class MainWindow(QMainWindow):
         computing.device_changed.connect(self._on_device)
         computing.exported.connect(self._on_exported)
         computing.said.connect(self._say)
+        computing.batch_failed.connect(self._on_batch_failed)
+        self.status.action_pressed.connect(self.show_failures)
 
     def _wire_panels(self) -> None:
         session, computing = self.session, self.computing
@@ -908,6 +911,21 @@ class MainWindow(QMainWindow):
         sentence = str(getattr(report, "sentence", "The export is written."))
         first, _, rest = sentence.partition(". ")
         self._say(f"{first.rstrip('.')}.", rest, "ok")
+
+    @Slot(str, object)
+    def _on_batch_failed(self, sentence: str, failures: list[Failure]) -> None:
+        self._failures = failures
+        self.status.show_message(sentence, "The filter Failed shows them", tone="warn", action="Show")
+
+    @Slot()
+    def show_failures(self) -> None:
+        """List what failed in the last batch."""
+        from camviewer.ui.dialogs.failures import FailuresDialog
+
+        dialog = FailuresDialog(self._failures, self)
+        dialog.image_chosen.connect(self.session.show_image)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
 
     @Slot(str, str, str)
     def _say(self, text: str, detail: str, tone: str) -> None:

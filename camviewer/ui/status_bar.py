@@ -86,9 +86,11 @@ class StatusBar(QWidget):
 
     Signals:
         cancel_pressed: the running job shall stop.
+        action_pressed: the button beside the message was pressed.
     """
 
     cancel_pressed = Signal()
+    action_pressed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,6 +103,9 @@ class StatusBar(QWidget):
         self._message = label("", "name")
         self._detail = ElidedLabel("", "body", "text-2", mode=Qt.TextElideMode.ElideRight)
         self._detail.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._action = self._flat_button("Show")
+        self._action.clicked.connect(self.action_pressed)
+        self._action.hide()
         self._job_name = label("", "body", "text-2")
         self._job_bar = QProgressBar()
         self._job_bar.setFixedWidth(144)
@@ -109,10 +114,7 @@ class StatusBar(QWidget):
         self._job_busy = BusyBar()
         self._job_count = label("", "name")
         self._job_left = label("", "body", "text-2")
-        self._cancel = Button("Cancel", "flat", key="Ctrl+.", tip="Stop; what is computed stays")
-        self._cancel.setMaximumHeight(theme().px(STATUS) - 4)
-        self._cancel.setMinimumHeight(theme().px(STATUS) - 4)
-        self._cancel.setStyleSheet("QPushButton { min-height: 0; padding: 0 8px; }")
+        self._cancel = self._flat_button("Cancel", key="Ctrl+.", tip="Stop; what is computed stays")
         self._cancel.clicked.connect(self.cancel_pressed)
         self._device_icon = QLabel()
         theme().bind(self._device_icon, _cpu_icon)
@@ -130,6 +132,7 @@ class StatusBar(QWidget):
         row.setSpacing(10)
         row.addWidget(self._icon)
         row.addWidget(self._message)
+        row.addWidget(self._action)
         row.addWidget(self._detail, 1)
         for widget in (self._job_name, self._job_bar, self._job_busy, self._job_count, self._job_left, self._cancel):
             row.addWidget(widget)
@@ -138,13 +141,24 @@ class StatusBar(QWidget):
         self.set_job(None)
         self._device_busy.set_running(False)
 
+    @staticmethod
+    def _flat_button(text: str, *, key: str = "", tip: str = "") -> Button:
+        """Return a button that fits into the row."""
+        button = Button(text, "flat", key=key, tip=tip)
+        button.setMaximumHeight(theme().px(STATUS) - 4)
+        button.setMinimumHeight(theme().px(STATUS) - 4)
+        button.setStyleSheet("QPushButton { min-height: 0; padding: 0 8px; }")
+        return button
+
     def align(self, right: int) -> None:
         """Line the device up with the right panel."""
         self._device_box.setFixedWidth(right)
 
-    def show_message(self, text: str, detail: str = "", *, tone: Tone = "info") -> None:
-        """Replace the message; `detail` is its way back or what it means."""
+    def show_message(self, text: str, detail: str = "", *, tone: Tone = "info", action: str = "") -> None:
+        """Replace the message; `detail` is its way back or what it means, `action` the name of a button beside it."""
         self._tone = tone
+        self._action.set_text(action or "Show")
+        self._action.setVisible(bool(action))
         self._message.setText(text)
         self._detail.set_full_text(detail)
         self.setAccessibleDescription(f"{text} {detail}".strip())

@@ -11,6 +11,8 @@ from camviewer.errors import Cancelled, ModelError
 from camviewer.images.decode import read_image
 from camviewer.pipeline.devices import cores, find_devices
 from camviewer.pipeline.versions import versions
+from camviewer.project.records import ActivationMap, Run
+from camviewer.regions.rules import RegionRule
 from camviewer.workers.jobs import (
     ComputeBatch,
     ComputeMaps,
@@ -115,6 +117,13 @@ class TorchBackend:
         if first + len(results) >= len(job.paths):
             self._end_batch()
         return results
+
+    def run_record(self, job: ComputeMaps | ComputeBatch, maps: Sequence[ActivationMap]) -> Run:
+        """Return what computed `maps`: the loaded network with the job's choices, at the layers that were tapped."""
+        request = job.request
+        layers = request.layers or tuple(dict.fromkeys(found.layer for found in maps))
+        rule = job.rule if isinstance(job, ComputeBatch) else RegionRule()
+        return self._loaded().run_record(request, rule, layers=layers)
 
     def export(self, job: Export, watch: Watch) -> ExportReport:
         """Write the export."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from camviewer.cam.requests import ClassUnit, ClassUnits, Explanation, MapRequest
 from camviewer.models.records import ClassScore, Layer, LoadRequest, ModelSummary
 from camviewer.pipeline.devices import DeviceInfo
-from camviewer.project.records import ActivationMap
+from camviewer.project.records import ActivationMap, Run
 from camviewer.regions.rules import RegionRule
 
 if TYPE_CHECKING:
@@ -189,12 +189,18 @@ class ModelLoaded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MapsReady:
-    """The maps of one image: `explanation.scores` (all classes, best first) and `explanation.maps`."""
+    """The maps of one image: `explanation.scores` (all classes, best first) and `explanation.maps`.
+
+    Attributes:
+        run: what computed them, of the network that really did; its `rule` is the default one, since no regions were
+            looked for.
+    """
 
     token: int
     path: Path
     request: MapRequest
     explanation: Explanation
+    run: Run
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -222,12 +228,14 @@ class ImageComputed:
     Attributes:
         index: position in `ComputeBatch.paths`.
         result: maps with their regions, or the error; see `camviewer.pipeline.explain.ImageResult`.
+        run: what computed it, with the job's rule.
     """
 
     token: int
     index: int
     path: Path
     result: ImageResult
+    run: Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from camviewer.project.records import ActivationMap, BoolMask
 from camviewer.regions.rules import RegionRule
 
 if TYPE_CHECKING:
-    from camviewer.pipeline.explain import MapResult
+    from camviewer.pipeline.explain import MapResult as MapResult
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from camviewer.errors import CamviewerError, Cancelled
 from camviewer.pipeline.progress import Pace
-from camviewer.project.records import ActivationMap
+from camviewer.project.records import ActivationMap, Run
 from camviewer.workers.inbox import Inbox
 from camviewer.workers.jobs import (
     ComputeBatch,
@@ -115,6 +115,9 @@ class Backend(Protocol):
     def compute_group(self, job: ComputeBatch, first: int, watch: Watch) -> Sequence[ImageResult]:
         """Return the results of the next images from index `first` on, at least one."""
 
+    def run_record(self, job: ComputeMaps | ComputeBatch, maps: Sequence[ActivationMap]) -> Run:
+        """Return what computed `maps` for this job: the network that is loaded, and the job's own choices."""
+
     def export(self, job: Export, watch: Watch) -> ExportReport:
         """Write the export."""
 
@@ -190,7 +193,8 @@ class Worker(QObject):
             self.answered.emit(ModelLoaded(job.token, job.request, summary))
         elif isinstance(job, ComputeMaps):
             explanation = backend.compute(job, watch)
-            self.answered.emit(MapsReady(job.token, job.path, job.request, explanation))
+            run = backend.run_record(job, explanation.maps)
+            self.answered.emit(MapsReady(job.token, job.path, job.request, explanation, run))
         elif isinstance(job, ComputeUnits):
             self.answered.emit(UnitsReady(job.token, job.path, backend.units(job, watch)))
         else:
@@ -203,7 +207,9 @@ class Worker(QObject):
         if first < len(job.paths):
             watch = Watch(job, self._inbox, self.answered.emit, pace)
             for result in backend.compute_group(job, first, watch):
-                self.answered.emit(ImageComputed(job.token, first, job.paths[first], result))
+                explanation = result.explanation
+                run = backend.run_record(job, () if explanation is None else explanation.maps)
+                self.answered.emit(ImageComputed(job.token, first, job.paths[first], result, run))
                 first += 1
             pace.advance(first)
             self._batches[job.token] = (first, pace)

@@ -142,7 +142,7 @@ def test_a_batch_steps_aside_for_maps_and_goes_on_where_it_was(qtbot, engine, se
     wait_idle(qtbot, engine)
     assert backend.ran == ["one", "slow", "now", "slow", "three"]
     images = seen.payloads("image_computed")
-    assert [(answer.index, answer.path.stem, answer.result) for answer in images] == [
+    assert [(answer.index, answer.path.stem, answer.result.name) for answer in images] == [
         (0, "one", "result of one"),
         (1, "slow", "result of slow"),
         (2, "three", "result of three"),

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QSize, Qt, QTimer, Slot
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QCheckBox,
     QComboBox,
     QDialog,
-    QDoubleSpinBox,
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
     QScrollArea,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from camviewer.catalogue.formats import FORMATS, FormatSpec, format_spec
-from camviewer.catalogue.parameters import Parameter, Value
 from camviewer.paths import data_dir
 from camviewer.ui.controls import Button, MessageBar, label, name_control, rule
 from camviewer.ui.dialogs.base import PanelDialog
 from camviewer.ui.dialogs.cards import ChoiceCard
+from camviewer.ui.panels.fields import ParameterForm
 from camviewer.ui.session import Session
 from camviewer.ui.settings import SettingsStore
 from camviewer.ui.theme import theme
@@ -47,84 +45,7 @@ SPLITS: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("80 / 20", (0.8, 0.2, 0.0)),
 )
 
-
-class ParameterForm(QWidget):
-    """Fields for typed parameters of the catalogue.
-
-    Signals:
-        changed: a value was changed.
-    """
-
-    changed = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(16)
-        self._grid.setVerticalSpacing(4)
-        self._fields: dict[str, QWidget] = {}
-
-    def set_parameters(self, parameters: tuple[Parameter, ...]) -> None:
-        """Show the fields of `parameters` with their defaults."""
-        while (item := self._grid.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None:
-                widget.hide()
-                widget.deleteLater()
-        self._fields.clear()
-        for number, parameter in enumerate(parameters):
-            field = self._field(parameter)
-            name_control(field, parameter.title, tip=parameter.help or parameter.title)
-            row, column = (number // 2) * 2, number % 2
-            if not isinstance(field, QCheckBox):
-                self._grid.addWidget(label(parameter.title, "caption", "text-2"), row, column)
-            self._grid.addWidget(field, row + 1, column)
-            self._fields[parameter.name] = field
-        self._grid.setColumnStretch(0, 1)
-        self._grid.setColumnStretch(1, 1)
-
-    def values(self) -> dict[str, Value]:
-        """Return the values by parameter name."""
-        found: dict[str, Value] = {}
-        for name, field in self._fields.items():
-            if isinstance(field, QCheckBox):
-                found[name] = field.isChecked()
-            elif isinstance(field, QComboBox):
-                found[name] = str(field.currentData())
-            elif isinstance(field, QSpinBox | QDoubleSpinBox):
-                found[name] = field.value()
-        return found
-
-    def _field(self, parameter: Parameter) -> QWidget:
-        if parameter.kind == "bool":
-            check = QCheckBox(parameter.title)
-            check.setChecked(bool(parameter.default))
-            check.toggled.connect(self.changed)
-            return check
-        if parameter.kind == "choice":
-            combo = QComboBox()
-            for choice in parameter.choices:
-                combo.addItem(choice[:1].upper() + choice[1:], choice)
-            combo.setCurrentIndex(max(0, combo.findData(parameter.default)))
-            combo.currentIndexChanged.connect(self.changed)
-            return combo
-        low, high = parameter.minimum, parameter.maximum
-        suffix = f" {parameter.unit}" if parameter.unit else ""
-        if parameter.kind == "int":
-            whole = QSpinBox()
-            whole.setRange(int(low if low is not None else -(2**31)), int(high if high is not None else 2**31 - 1))
-            whole.setValue(int(parameter.default))
-            whole.setSuffix(suffix)
-            whole.valueChanged.connect(self.changed)
-            return whole
-        real = QDoubleSpinBox()
-        real.setRange(low if low is not None else -1e9, high if high is not None else 1e9)
-        real.setSingleStep(0.05)
-        real.setValue(float(parameter.default))
-        real.setSuffix(suffix)
-        real.valueChanged.connect(self.changed)
-        return real
+CLASSES_LISTED = 6
 
 
 class ExportDialog(PanelDialog):
@@ -139,8 +60,9 @@ class ExportDialog(PanelDialog):
         self._report: ExportReport | None = None
         records = session.records()
         self._reviewed = sum(record.status == "reviewed" for record in records)
-        self._form = ParameterForm()
+        self._form = ParameterForm(columns=2)
         self._form.changed.connect(self._recount)
+        self._form.validity_changed.connect(self._recount)
         self._images = QComboBox()
         self._images.addItem(f"Reviewed only, {self._reviewed:,}", "reviewed")
         self._images.addItem(f"All with regions, of {len(records):,}", "all")
@@ -228,7 +150,9 @@ class ExportDialog(PanelDialog):
         self.note.setText("Goes into a new folder. Nothing is overwritten.")
         self.add_close("Cancel")
         self._export = Button("Export", "primary", icon_name="export", key="Ctrl+Enter")
-        self._export.setShortcut("Ctrl+Return")
+        # A button forgets its own shortcut whenever its text changes.
+        for key in ("Ctrl+Return", "Ctrl+Enter"):
+            QShortcut(QKeySequence(key), self).activated.connect(self._export.click)
         self._export.clicked.connect(self._on_export)
         self.add_buttons(self._export)
         self._delay = QTimer(self)
@@ -264,7 +188,7 @@ class ExportDialog(PanelDialog):
     @Slot(int)
     def _on_format(self, number: int) -> None:
         spec = FORMATS[number]
-        self._form.set_parameters(spec.parameters)
+        self._form.set_parameters(spec.parameters, {})
         base = self._settings.value.last_export_folder or str(_beside(self._source))
         self._folder.setText(str(_fresh(Path(base) / f"{self._source.stem}_{spec.name}")))
         self._recount()
@@ -295,7 +219,7 @@ class ExportDialog(PanelDialog):
         self._fill(report)
         images = f"{report.images:,} image" + ("" if report.images == 1 else "s")
         self._export.set_text(f"Export {images}")
-        self._export.setEnabled(report.images > 0)
+        self._export.setEnabled(report.images > 0 and self._form.is_valid())
 
     def _fill(self, report: ExportReport) -> None:
         self._clear_table()
@@ -304,14 +228,23 @@ class ExportDialog(PanelDialog):
             rows.append(("Images without a region", f"{report.empty:,}"))
         if report.unreviewed:
             rows.append(("Not reviewed by a person", f"{report.unreviewed:,}"))
-        rows += [(f"Part {name}", f"{count:,}") for name, count in report.parts.items() if len(report.parts) > 1]
-        rows += [(f"Class {name}", f"{count:,}") for name, count in list(report.classes.items())[:8]]
-        for number, (words, count) in enumerate(rows):
-            self._table.addWidget(label(words, "name"), number % 6, (number // 6) * 2)
-            value = label(count, "name", "text-2")
-            value.setAlignment(Qt.AlignmentFlag.AlignRight)
-            self._table.addWidget(value, number % 6, (number // 6) * 2 + 1)
-        self._table.setColumnStretch(8, 1)
+        blocks = [("Total", rows)]
+        if len(report.parts) > 1:
+            blocks.append(("Parts", [(name, f"{count:,}") for name, count in report.parts.items()]))
+        if report.classes:
+            classes = [(name, f"{count:,}") for name, count in report.classes.items()]
+            if len(classes) > CLASSES_LISTED:
+                rest = len(classes) - CLASSES_LISTED
+                classes = [*classes[:CLASSES_LISTED], (f"and {rest:,} more", "")]
+            blocks.append(("Classes", classes))
+        for place, (head, lines) in enumerate(blocks):
+            self._table.addWidget(label(head, "caption", "text-2"), 0, 2 * place)
+            for number, (words, count) in enumerate(lines, 1):
+                self._table.addWidget(label(words, "name"), number, 2 * place)
+                value = label(count, "name", "text-2")
+                value.setAlignment(Qt.AlignmentFlag.AlignRight)
+                self._table.addWidget(value, number, 2 * place + 1)
+        self._table.setColumnStretch(2 * 3, 1)
         if report.left_out:
             total = sum(report.left_out.values())
             reasons = ", ".join(f"{count:,} {why}" for why, count in sorted(report.left_out.items()))

@@ -30,18 +30,26 @@ class ParameterForm(QWidget):
     """Fields for `Parameter`s. A value out of range is marked, says what is allowed, and is never reported.
 
     Signals:
-        changed: the values are complete and valid, and differ from before.
+        changed: a value differs from before; only valid values count.
+        validity_changed: whether every field holds a valid value.
+
+    Args:
+        columns: fields beside each other.
     """
 
     changed = Signal()
+    validity_changed = Signal(bool)
 
-    def __init__(self) -> None:
+    def __init__(self, *, columns: int = 1) -> None:
         super().__init__()
+        self._columns = columns
         self._parameters: tuple[Parameter, ...] = ()
         self._values: dict[str, Value] = {}
         self._fields: dict[str, QWidget] = {}
         self._errors: dict[str, QLabel] = {}
         self._grid = form_grid()
+        for column in range(1, columns):
+            self._grid.setColumnStretch(2 * column + 1, 1)
         self.setLayout(self._grid)
 
     def set_parameters(self, parameters: Sequence[Parameter], values: Mapping[str, Value]) -> None:
@@ -54,24 +62,30 @@ class ParameterForm(QWidget):
         self._parameters = tuple(parameters)
         self._values = {p.name: values.get(p.name, p.default) for p in parameters}
         self._fields, self._errors = {}, {}
-        for row, parameter in enumerate(parameters):
+        for number, parameter in enumerate(parameters):
+            row, column = number // self._columns, 2 * (number % self._columns)
             field = self._field(parameter)
             name_control(field, parameter.title, tip=parameter.help)
-            caption = label(parameter.title, "body", "text-2")
+            unit = f", {parameter.unit}" if parameter.unit else ""
+            caption = label(parameter.title + unit, "body", "text-2")
             caption.setBuddy(field)
             caption.setToolTip(parameter.help)
             error = label("", "caption", "bad")
             error.setWordWrap(True)
             error.hide()
-            self._grid.addWidget(caption, 2 * row, 0)
-            self._grid.addWidget(field, 2 * row, 1)
-            self._grid.addWidget(error, 2 * row + 1, 1)
+            self._grid.addWidget(caption, 2 * row, column)
+            self._grid.addWidget(field, 2 * row, column + 1)
+            self._grid.addWidget(error, 2 * row + 1, column + 1)
             self._fields[parameter.name], self._errors[parameter.name] = field, error
         self.setVisible(bool(parameters))
 
     def values(self) -> dict[str, Value]:
         """Return the last valid value of every parameter."""
         return dict(self._values)
+
+    def is_valid(self) -> bool:
+        """Return whether every field holds a valid value."""
+        return all(not error.text() for error in self._errors.values())
 
     def _field(self, parameter: Parameter) -> QWidget:
         value = self._values[parameter.name]
@@ -84,7 +98,7 @@ class ParameterForm(QWidget):
         if parameter.kind == "choice":
             box = QComboBox()
             for choice in parameter.choices:
-                box.addItem(choice.capitalize(), choice)
+                box.addItem(parameter.title_of(choice), choice)
             box.setCurrentIndex(max(0, box.findData(str(value))))
             box.setObjectName(parameter.name)
             box.currentIndexChanged.connect(self._on_edited)
@@ -99,7 +113,7 @@ class ParameterForm(QWidget):
     @Slot()
     def _on_edited(self) -> None:
         """Read all fields; the valid ones count at once."""
-        before = dict(self._values)
+        before, was_valid = dict(self._values), self.is_valid()
         for parameter in self._parameters:
             field = self._fields[parameter.name]
             try:
@@ -112,6 +126,8 @@ class ParameterForm(QWidget):
             set_property(field, "invalid", bool(message))
         if self._values != before:
             self.changed.emit()
+        if self.is_valid() != was_valid:
+            self.validity_changed.emit(not was_valid)
 
 
 def _text_of(field: QWidget) -> Value:

@@ -1,0 +1,52 @@
+"""Keeping what the engine found: maps, regions and the run that made them go into the project in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from camviewer.errors import CamviewerError
+from camviewer.project.records import ActivationMap, Box, Mask, Run
+from camviewer.ui.session import Session
+
+if TYPE_CHECKING:
+    from camviewer.workers.tasks import MapResult
+
+
+def keep_result(
+    session: Session,
+    image_id: int,
+    *,
+    run: Run,
+    top: Sequence[tuple[int, float, float]],
+    maps: Sequence[ActivationMap],
+    found: Sequence[MapResult],
+) -> None:
+    """Store the result of one image and show it; regions of a reviewed image stay as they are.
+
+    Args:
+        run: what computed it, as the engine reports it, with the rule that found the regions.
+        top: (model class, logit, probability), best first.
+        maps: new raw maps; none when only the rule changed.
+        found: boxes and mask of each map.
+    """
+    project = session.project
+    if project is None:
+        return
+    probability = {index: share for index, _logit, share in top}
+    boxes, masks = [], []
+    for result in found:
+        index = result.map.class_index
+        class_id = session.class_id_of(index)
+        boxes += [
+            Box(box.x0, box.y0, box.x1, box.y1, class_id, "auto", box.score, probability.get(index))
+            for box in result.boxes
+        ]
+        masks.append(Mask(result.mask, class_id, "auto", result.refine, result.reason))
+    try:
+        run_id = project.add_run(run)
+        project.store_result(image_id, run_id=run_id, top=top, maps=maps, boxes=boxes, masks=masks)
+    except CamviewerError as error:
+        session.said.emit(error.message, "The result is not kept", "bad")
+        return
+    session.reload(image_id)
