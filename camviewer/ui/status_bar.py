@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from PySide6.QtCore import QRectF, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QWidget
 
 from camviewer.ui.controls import Button, ElidedLabel, label, surface
@@ -59,10 +59,14 @@ class BusyBar(QWidget):
     def set_running(self, running: bool) -> None:
         """Show and move, or hide and stand still."""
         self.setVisible(running)
-        if running:
-            self._timer.start()
-        else:
-            self._timer.stop()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._timer.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._timer.stop()
 
     @Slot()
     def _step(self) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
 
-from camviewer.project.records import Box, ClassTable
+from camviewer.project.records import Box, ClassTable, Mask
 from camviewer.project.store import Project
 from camviewer.ui.canvas.records import ToolOptions
 from camviewer.ui.main_window import MainWindow
@@ -242,3 +242,23 @@ def test_snapping_never_undoes_what_was_painted_meanwhile(window, qtbot) -> None
     session.said.connect(lambda *words: said.append(words[0]))
     qtbot.waitUntil(lambda: "The mask was changed meanwhile." in said, timeout=10_000)
     assert (masks(window)[1] == ~rough).all()
+
+
+def test_a_deleted_mask_stays_deleted_though_the_automatic_one_is_below_it(window, qtbot) -> None:
+    session = window.session
+    project, image_id = session.project, session.current.record.id
+    pixels = np.zeros((120, 160), np.bool_)
+    pixels[10:60, 10:60] = True
+    project.store_result(image_id, run_id=None, masks=[Mask(pixels, 2, "auto")])
+    session.refresh_regions()
+    (region,) = session.regions()
+    session.select(region.key)
+    window.actions_["delete_region"].trigger()
+    assert session.regions() == [] and session.selected is None
+    # Another automatic run does not bring it back.
+    project.store_result(image_id, run_id=None, masks=[Mask(pixels, 2, "auto")])
+    session.refresh_regions()
+    assert session.regions() == []
+    session.undo.undo()
+    (region,) = session.regions()
+    assert np.array_equal(region.shape.pixels, pixels) and region.shape.class_id == 2
