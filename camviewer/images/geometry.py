@@ -208,25 +208,57 @@ class Geometry:
         )
         down = _interpolation(size[1], self.image_size[1] / size[1], to_cell.scale_y, to_cell.shift_y, rows, (y0, y1))
         if window is not None:
-            across, down = across[window[0] : window[2]], down[window[1] : window[3]]
+            across, down = across.part(window[0], window[2]), down.part(window[1], window[3])
         finite = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-        return down @ (finite @ across.T)
+        return down.rows_of(across.rows_of(finite.T).T)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Interpolation:
+    """Bilinear weights of one axis: pixel ``i`` is ``near[i] * cell[lower[i]] + far[i] * cell[upper[i]]``."""
+
+    lower: NDArray[np.intp]
+    upper: NDArray[np.intp]
+    near: FloatMap
+    far: FloatMap
+
+    def part(self, start: int, stop: int) -> _Interpolation:
+        return _Interpolation(
+            self.lower[start:stop], self.upper[start:stop], self.near[start:stop], self.far[start:stop]
+        )
+
+    def rows_of(self, cells: FloatMap) -> FloatMap:
+        """Return the pixels ``[length, n]`` of `cells` ``[cells, n]``.
+
+        Element by element and in bands: a matrix product would wake the threads of BLAS, which wait for torch's on a
+        busy machine and hold up the window meanwhile.
+        """
+        pixels = np.empty((len(self.lower), cells.shape[1]), dtype=np.float32)
+        for start in range(0, len(pixels), _BAND):
+            band = slice(start, start + _BAND)
+            np.multiply(cells[self.lower[band]], self.near[band, None], out=pixels[band])
+            pixels[band] += cells[self.upper[band]] * self.far[band, None]
+        return pixels
+
+
+_BAND = 256
+"""Rows that are interpolated at once: their temporaries stay in the cache."""
 
 
 def _interpolation(
     length: int, pixel: float, scale: float, shift: float, cells: int, seen: tuple[float, float]
-) -> FloatMap:
-    """Return the matrix ``[length, cells]`` whose row holds the two bilinear weights of one pixel of one axis."""
+) -> _Interpolation:
+    """Return the bilinear weights of one axis; a pixel whose centre lies outside `seen` has none."""
     centres = (np.arange(length) + 0.5) * pixel
     position = np.clip(scale * centres + shift, 0, cells - 1)
     lower = np.minimum(position.astype(np.intp), max(cells - 2, 0))
-    weight = position - lower
-    matrix = np.zeros((length, cells), dtype=np.float32)
-    rows = np.arange(length)
-    matrix[rows, lower] = 1 - weight
-    if cells > 1:
-        matrix[rows, lower + 1] = weight
+    far = position - lower
     # A tolerance, since the frame's edges carry rounding of the affine maps.
     tolerance = 1e-6 * max(1.0, math.fabs(seen[1]))
-    matrix[(centres < seen[0] - tolerance) | (centres > seen[1] + tolerance)] = 0
-    return matrix
+    inside = (centres >= seen[0] - tolerance) & (centres <= seen[1] + tolerance)
+    return _Interpolation(
+        lower,
+        np.minimum(lower + 1, cells - 1),
+        ((1 - far) * inside).astype(np.float32),
+        (far * inside).astype(np.float32),
+    )

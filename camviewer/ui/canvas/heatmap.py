@@ -112,7 +112,8 @@ def quantise(values: FloatMap, high: float) -> NDArray[np.uint8]:
     if high <= 0:
         return np.zeros(values.shape, dtype=np.uint8)
     steps = np.ceil(np.clip(values, 0.0, high) * np.float32(255.0 / high))
-    return np.minimum(steps, 255).astype(np.uint8)
+    quantised: NDArray[np.uint8] = np.minimum(steps, 255).astype(np.uint8)
+    return quantised
 
 
 def step_of(level: float, high: float) -> int:
