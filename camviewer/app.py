@@ -124,6 +124,7 @@ def _run(arguments: argparse.Namespace) -> int:
             app.exec()
     finally:
         window.close()
+        beat.stop()
         errors.uninstall()
         stop_logging()
     return status
