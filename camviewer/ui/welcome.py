@@ -12,8 +12,10 @@ from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QScrollArea,
 
 from camviewer import __version__
 from camviewer.paths import resources_dir
-from camviewer.ui.controls import Button, ClickableCard, KeyBadge, label, name_control, surface
+from camviewer.ui.controls import Button, label, name_control, surface
 from camviewer.ui.icons import app_mark, icon_pixmap
+from camviewer.ui.marks import KeyBadge
+from camviewer.ui.sections import ClickableCard
 from camviewer.ui.settings import RecentProject
 from camviewer.ui.theme import set_role, theme
 

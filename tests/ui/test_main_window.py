@@ -140,6 +140,19 @@ def test_no_menu_and_no_chip_is_cut(window: MainWindow, folder: Path, qtbot, wid
         assert all(a.right() < b.left() for a, b in itertools.pairwise(row))
 
 
+@pytest.mark.parametrize("width", [1280, 1440, 1600])
+def test_fit_stays_in_the_tool_row_of_every_workspace(window: MainWindow, folder: Path, qtbot, width: int) -> None:
+    open_and_wait(window, folder, qtbot)
+    window.resize(width, 800)
+    for workspace in ("review", "model"):
+        window.set_workspace(workspace)
+        QApplication.processEvents()
+        row = window.canvas.tools
+        assert row._fit.isVisible() and row.rect().contains(row._fit.geometry())
+        assert row._fit.geometry().right() < row.compare.geometry().left()
+        assert row._mode.geometry().right() < row._fit.geometry().left()
+
+
 def test_settings_and_recent_projects_are_remembered(window: MainWindow, folder: Path, qtbot, tmp_path: Path) -> None:
     open_and_wait(window, folder, qtbot)
     window.close()

@@ -14,7 +14,8 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QWidget
 from camviewer.images.colormaps import table as colour_table
 from camviewer.ui.canvas.heatmap import HeatMap
 from camviewer.ui.canvas.numbers import percent, raw, tick_label, ticks
-from camviewer.ui.controls import LabelledSlider, name_control
+from camviewer.ui.choices import LabelledSlider
+from camviewer.ui.controls import name_control
 from camviewer.ui.qimage import rgb_image
 from camviewer.ui.theme import theme
 

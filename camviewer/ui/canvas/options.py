@@ -10,7 +10,9 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QWidget
 
 from camviewer.ui.canvas.numbers import raw
 from camviewer.ui.canvas.records import MASK_TOOLS, SIZES, PaintClass, Tool, ToolOptions
-from camviewer.ui.controls import LabelledSlider, SegmentedControl, Swatch, label, name_control
+from camviewer.ui.choices import LabelledSlider, SegmentedControl
+from camviewer.ui.controls import label, name_control
+from camviewer.ui.marks import Swatch
 from camviewer.ui.theme import theme
 
 _NAME_ROOM = 110

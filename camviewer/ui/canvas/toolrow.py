@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QWidget
 
 from camviewer.ui.canvas.options import ToolOptionsBar
 from camviewer.ui.canvas.records import MASK_TOOLS, TOOLS, Tool, ViewMode
-from camviewer.ui.controls import IconButton, SegmentedControl, name_control
+from camviewer.ui.choices import SegmentedControl
+from camviewer.ui.controls import IconButton, name_control
 from camviewer.ui.theme import theme
 
 _ZOOMS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -129,17 +130,18 @@ class ToolRow(QWidget):
         self._fit_in()
 
     def _fit_in(self) -> None:
-        """Shorten the options, then leave out zoom and fit, where the row is too narrow for all."""
+        """Shorten the options, then leave out the zoom, then fit, where the row is too narrow for all."""
         margins = self.contentsMargins()
         buttons = sum(button.sizeHint().width() + 4 for button in self._tools.values())
         taken = buttons + margins.left() + margins.right() + 24 + 2 * 8 + 8
-        zoom = self._zoom.width() + self._fit.sizeHint().width() + 12
+        fit = self._fit.sizeHint().width() + 4
+        zoom = self._zoom.width() + 8 + fit
         room = self.width() - taken - self.compare.sizeHint().width() - 4
         self.options.set_room(room - zoom)
         middle = self.options if self.options.isVisibleTo(self) else self._mode
-        fits = middle.sizeHint().width() <= room - zoom
-        self._zoom.setVisible(fits)
-        self._fit.setVisible(fits)
+        wanted = middle.sizeHint().width()
+        self._zoom.setVisible(wanted <= room - zoom)
+        self._fit.setVisible(wanted <= room - fit)
 
     @Slot(object)
     def _on_tool(self, button: object) -> None:

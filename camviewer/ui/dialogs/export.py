@@ -21,10 +21,11 @@ from PySide6.QtWidgets import (
 
 from camviewer.catalogue.formats import FORMATS, FormatSpec, format_spec
 from camviewer.paths import data_dir
-from camviewer.ui.controls import Button, MessageBar, label, name_control, rule
+from camviewer.ui.controls import Button, label, name_control, rule
 from camviewer.ui.dialogs.base import PanelDialog
 from camviewer.ui.dialogs.cards import ChoiceCard
 from camviewer.ui.panels.fields import ParameterForm
+from camviewer.ui.sections import MessageBar
 from camviewer.ui.session import Session
 from camviewer.ui.settings import SettingsStore
 from camviewer.ui.theme import theme

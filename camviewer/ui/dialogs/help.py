@@ -11,9 +11,10 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVB
 from camviewer import __version__
 from camviewer.catalogue.actions import ACTIONS, GESTURES, MENUS, ActionSpec
 from camviewer.ui.actions import all_keys_text
-from camviewer.ui.controls import KeyBadge, label
+from camviewer.ui.controls import label
 from camviewer.ui.dialogs.base import PanelDialog
 from camviewer.ui.icons import app_mark
+from camviewer.ui.marks import KeyBadge
 from camviewer.ui.welcome import DISCLAIMER
 
 

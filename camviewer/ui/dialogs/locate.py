@@ -8,9 +8,10 @@ from PySide6.QtCore import QSize, Slot
 from PySide6.QtWidgets import QFileDialog, QListWidget, QProgressBar, QWidget
 
 from camviewer.project.relink import Proposal
-from camviewer.ui.controls import Button, MessageBar, name_control
+from camviewer.ui.controls import Button, name_control
 from camviewer.ui.dialogs.base import PanelDialog
 from camviewer.ui.relinking import Relinking
+from camviewer.ui.sections import MessageBar
 from camviewer.workers.relinking import Compared
 
 _LISTED = 2000

@@ -11,8 +11,10 @@ from PySide6.QtWidgets import QComboBox, QCompleter, QFileDialog, QGridLayout, Q
 
 from camviewer.catalogue.architectures import ARCHITECTURES
 from camviewer.images.geometry import ResizeMode
-from camviewer.ui.controls import Button, MessageBar, SegmentedControl, label, name_control
+from camviewer.ui.choices import SegmentedControl
+from camviewer.ui.controls import Button, label, name_control
 from camviewer.ui.dialogs.base import PanelDialog
+from camviewer.ui.sections import MessageBar
 from camviewer.ui.settings import SettingsStore
 from camviewer.ui.theme import set_property
 from camviewer.workers.jobs import LoadRequest

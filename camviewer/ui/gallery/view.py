@@ -17,7 +17,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from camviewer.ui.controls import Chip, label, name_control, surface
+from camviewer.ui.choices import Chip
+from camviewer.ui.controls import label, name_control, surface
 from camviewer.ui.gallery.delegate import CELL_HEIGHT, GalleryDelegate
 from camviewer.ui.gallery.model import UNREVIEWED, Filter, GalleryItem, GalleryModel, SortKey
 from camviewer.ui.gallery.pictures import THUMB, PictureCache

@@ -20,8 +20,10 @@ from PySide6.QtWidgets import (
 
 from camviewer.project.records import ClassTable
 from camviewer.ui.canvas.numbers import percent, raw
-from camviewer.ui.controls import Button, EmptyState, IconButton, Section, label, paint_bar
+from camviewer.ui.controls import Button, IconButton, label
 from camviewer.ui.icons import icon_pixmap
+from camviewer.ui.marks import paint_bar
+from camviewer.ui.sections import EmptyState, Section
 from camviewer.ui.theme import theme
 from camviewer.workers.jobs import ClassScore
 

@@ -9,7 +9,8 @@ from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QWidget
 
 from camviewer.catalogue.parameters import Parameter, Value
 from camviewer.errors import UsageError
-from camviewer.ui.controls import Switch, label, name_control
+from camviewer.ui.choices import Switch
+from camviewer.ui.controls import label, name_control
 from camviewer.ui.theme import set_property, theme
 
 _LABEL_WIDTH = 96

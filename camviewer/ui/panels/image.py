@@ -8,8 +8,10 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QLineEdit, QWidget
 
 from camviewer.images.geometry import Size
-from camviewer.ui.controls import Chip, ElidedLabel, EmptyState, Section, label
+from camviewer.ui.choices import Chip
+from camviewer.ui.controls import ElidedLabel, label
 from camviewer.ui.panels.flow import FlowLayout
+from camviewer.ui.sections import EmptyState, Section
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy
 
 from camviewer.catalogue.methods import BY_NAME, METHODS
 from camviewer.catalogue.parameters import Value
-from camviewer.ui.controls import IconButton, Section, Switch, label, name_control
+from camviewer.ui.choices import Switch
+from camviewer.ui.controls import IconButton, label, name_control
 from camviewer.ui.panels.fields import ParameterForm, form_grid
+from camviewer.ui.sections import Section
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from camviewer.ui.controls import Button, ElidedLabel, EmptyState, IconButton, MessageBar, label, rule, surface
+from camviewer.ui.controls import Button, ElidedLabel, IconButton, label, rule, surface
 from camviewer.ui.icons import icon, icon_pixmap
 from camviewer.ui.panels.layers import (
     FIELD,
@@ -48,6 +48,7 @@ from camviewer.ui.panels.layers import (
     TYPE,
     LayerModel,
 )
+from camviewer.ui.sections import EmptyState, MessageBar
 from camviewer.ui.theme import set_property, theme
 from camviewer.workers.jobs import Layer, ModelSummary
 

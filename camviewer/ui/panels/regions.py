@@ -32,8 +32,9 @@ from camviewer.images.geometry import Size
 from camviewer.project.records import Mask
 from camviewer.ui.canvas.numbers import percent
 from camviewer.ui.canvas.records import Region
-from camviewer.ui.controls import EmptyState, IconButton, MessageBar, Section
+from camviewer.ui.controls import IconButton
 from camviewer.ui.icons import icon_pixmap, set_icon
+from camviewer.ui.sections import EmptyState, MessageBar, Section
 from camviewer.ui.theme import theme
 
 log = logging.getLogger(__name__)

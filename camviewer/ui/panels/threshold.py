@@ -13,8 +13,10 @@ from camviewer.regions.rules import RegionRule, Rule
 from camviewer.ui.canvas.heatmap import raster_size
 from camviewer.ui.canvas.numbers import percent, raw
 from camviewer.ui.canvas.records import LiveThreshold
-from camviewer.ui.controls import IconButton, Section, SegmentedControl, label
+from camviewer.ui.choices import SegmentedControl
+from camviewer.ui.controls import IconButton, label
 from camviewer.ui.panels.histogram import Distribution, HistogramSlider
+from camviewer.ui.sections import Section
 from camviewer.ui.theme import set_property
 
 _RULES: tuple[tuple[Rule, str, str], ...] = (

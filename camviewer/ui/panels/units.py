@@ -24,9 +24,10 @@ from PySide6.QtWidgets import QAbstractButton, QLayout, QLayoutItem, QScrollArea
 from camviewer.images.geometry import Geometry
 from camviewer.ui.canvas.heatmap import colours, quantise
 from camviewer.ui.canvas.numbers import percent, raw
-from camviewer.ui.controls import EmptyState, IconButton, Section, surface
+from camviewer.ui.controls import IconButton, surface
 from camviewer.ui.icons import set_icon
 from camviewer.ui.qimage import screen_image
+from camviewer.ui.sections import EmptyState, Section
 from camviewer.ui.theme import theme
 from camviewer.workers.jobs import ClassUnit, ClassUnits
 

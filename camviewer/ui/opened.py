@@ -1,0 +1,490 @@
+"""The open project: its images, the one on the canvas, its regions and maps. Widgets show its signals, it shows none.
+
+Everything that reads files runs in a task pool; everything that needs torch goes through `camviewer.ui.computing`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal, Slot
+
+from camviewer.errors import CamviewerError, ProjectError
+from camviewer.project.locate import open_folder
+from camviewer.project.records import ActivationMap, Box, ClassTable, ImageRecord, Mask
+from camviewer.project.store import SUFFIX, Project
+from camviewer.ui.canvas.records import Region
+from camviewer.ui.gallery.model import NO_OUTLINE, GalleryItem, ItemOutline, short_labels
+from camviewer.ui.outlines import gallery_outline
+from camviewer.ui.undo import Undo
+from camviewer.workers.tasks import FoundImage, TaskDone, TaskPool, read_pixels, scan_images
+
+log = logging.getLogger(__name__)
+
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+WEIGHT_ENDINGS = (".pt", ".pth", ".safetensors", ".ckpt", ".bin", ".pkl")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShownImage:
+    """The image on the canvas.
+
+    Attributes:
+        record: of the project.
+        path: absolute path of the file.
+        pixels: upright RGB ``[H, W, 3]``; None while it is read or when it cannot be.
+        error: sentence when it cannot be read.
+        position, total: place in the project, from 1.
+    """
+
+    record: ImageRecord
+    path: Path
+    pixels: NDArray[np.uint8] | None
+    error: str
+    position: int
+    total: int
+
+
+class OpenProject(QObject):
+    """One open project and the image that is looked at; `Session` adds what a person does with it.
+
+    Signals:
+        project_opened: `Project`, or None when it was closed.
+        items_found: list of `GalleryItem` that were added; the first ones replace what was there.
+        item_changed: `GalleryItem`.
+        image_shown: `ShownImage`, or None. Comes twice: at once with the record, then with pixels.
+        regions_changed: list of `Region` of the image on the canvas.
+        maps_changed: list of `ActivationMap` of the image on the canvas, from the project.
+        selection_changed: key of the selected region, or None.
+        said: (text, detail, tone) for the status bar.
+        scan_ended: number of images of the project.
+    """
+
+    project_opened = Signal(object)
+    items_reset = Signal(object)
+    items_found = Signal(object)
+    item_changed = Signal(object)
+    image_shown = Signal(object)
+    regions_changed = Signal(object)
+    maps_changed = Signal(object)
+    selection_changed = Signal(object)
+    said = Signal(str, str, str)
+    scan_ended = Signal(int)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.tasks = TaskPool(self)
+        self.tasks.done.connect(self._on_task)
+        self.tasks.partial.connect(self._on_found)
+        self.undo = Undo(self, on_error=self._say_error)
+        self.project: Project | None = None
+        self.table = ClassTable()
+        self.model_names: tuple[str, ...] = ()
+        self.synthetic = False
+        self.current: ShownImage | None = None
+        self.selected: Hashable | None = None
+        self._records: dict[int, ImageRecord] = {}
+        self._order: dict[int, int] = {}
+        self._labels: dict[int, str] = {}
+        self._outlines: dict[int, ItemOutline] = {}
+        self._hidden: set[Hashable] = set()
+        self._regions: list[Region] | None = None
+        self._wanted: Path | None = None
+
+    # --- opening ------------------------------------------------------------------------------------------------------
+
+    def open_paths(self, paths: list[Path]) -> None:
+        """Open what was dropped or named: a project, a folder, or images. Checkpoints are not for here."""
+        if not paths:
+            return
+        first = paths[0]
+        if first.suffix == SUFFIX:
+            self.open_project(first)
+        elif first.is_dir():
+            self.open_folder(first)
+        else:
+            self.open_images(paths)
+
+    def open_folder(self, folder: Path) -> None:
+        """Open the project of a folder, or make it, and look for images that are new."""
+        self._open(lambda: open_folder(folder), scan=[folder])
+
+    def open_images(self, paths: list[Path]) -> None:
+        """Open image files in the project of their folder, and show the first."""
+        files = [path.absolute() for path in paths]
+        missing = [path for path in files if not path.is_file()]
+        if missing:
+            self.said.emit(f"{missing[0].name} is not there.", "Choose where it lies now.", "bad")
+            return
+        folder = Path(os.path.commonpath([path.parent for path in files]))
+        self._wanted = files[0]
+        self._open(lambda: open_folder(folder), scan=files)
+
+    def open_project(self, path: Path) -> None:
+        """Open a project file."""
+        self._open(lambda: Project.open(path), scan=[])
+
+    def open_at(self, path: Path, *, root: Path, synthetic: bool = False) -> None:
+        """Open the project file at `path`, or make it there for the images below `root`."""
+
+        def make() -> Project:
+            if path.is_file():
+                project = Project.open(path)
+                project.set_root(root)
+                return project
+            return Project.create(path, root=root)
+
+        self._open(make, scan=[root], synthetic=synthetic)
+
+    def _open(self, make: Callable[[], Project], *, scan: list[Path], synthetic: bool = False) -> None:
+        try:
+            project = make()
+            records = project.images()
+            table = project.class_table()
+        except CamviewerError as error:
+            self._say_error(error)
+            return
+        wanted = self._wanted
+        self.close_project()
+        self._wanted = wanted
+        self.project, self.table, self.synthetic = project, table, synthetic
+        self.undo.set_project(project)
+        self._take(records)
+        self.project_opened.emit(project)
+        self.items_reset.emit([self._item(record) for record in self._records.values()])
+        if scan:
+            folders = list(scan)
+            self.tasks.submit("scan", project.path, lambda reporter: scan_images(folders, reporter))
+        else:
+            self.scan_ended.emit(len(self._records))
+        self._show_first()
+
+    def close_project(self) -> None:
+        """Close the project; it is its own autosave."""
+        self.tasks.drop("scan")
+        self.tasks.drop("image")
+        self.undo.set_project(None)
+        self._records.clear()
+        self._order.clear()
+        self._labels.clear()
+        self._outlines.clear()
+        self._hidden.clear()
+        self.current = None
+        self.selected = None
+        self._regions = None
+        self._wanted = None
+        if self.project is not None:
+            self.project.close()
+            self.project = None
+            self.table = ClassTable()
+            self.image_shown.emit(None)
+            self.project_opened.emit(None)
+
+    def close(self) -> bool:
+        """End all threads; return whether they ended in time."""
+        self.close_project()
+        return self.tasks.close()
+
+    def _take(self, records: list[ImageRecord]) -> None:
+        for record in records:
+            if record.id is None:
+                continue
+            self._records[record.id] = record
+            self._order.setdefault(record.id, len(self._order) + 1)
+        labels = short_labels([record.path.name for record in self._records.values()])
+        self._labels = dict(zip(self._records, labels, strict=True))
+
+    def _show_first(self) -> None:
+        if self.current is not None and self._wanted is None:
+            return
+        project = self.project
+        if project is None or not self._records:
+            return
+        if self._wanted is not None:
+            record = project.image_at(project.relative(self._wanted))
+            if record is None or record.id is None:
+                return
+            self._wanted = None
+            self.show_image(record.id)
+            return
+        first = next((r for r in self._records.values() if r.status in ("new", "computed", "edited")), None)
+        first = first or next(iter(self._records.values()))
+        if first.id is not None:
+            self.show_image(first.id)
+
+    @Slot(object)
+    def _on_found(self, part: TaskDone) -> None:
+        if part.key != "scan" or self.project is None or part.subject != self.project.path:
+            return
+        project = self.project
+        found: tuple[FoundImage, ...] = part.result
+        records = [
+            ImageRecord(
+                path=project.relative(image.path),
+                size=image.size,
+                file_size=image.file_size,
+                status="failed" if image.error else "new",
+                error=image.error,
+            )
+            for image in found
+        ]
+        known = {record.path for record in self._records.values()}
+        fresh = [record for record in records if record.path not in known]
+        if not fresh:
+            return
+        try:
+            project.add_images(fresh)
+            added = [record for path in fresh if (record := project.image_at(path.path)) is not None]
+        except CamviewerError as error:
+            self._say_error(error)
+            return
+        before = dict(self._labels)
+        self._take(added)
+        if any(self._labels[key] != text for key, text in before.items()):
+            self.items_reset.emit([self._item(record) for record in self._records.values()])
+        else:
+            self.items_found.emit([self._item(record) for record in added])
+        self._show_first()
+
+    # --- the image on the canvas --------------------------------------------------------------------------------------
+
+    def show_image(self, image_id: int) -> None:
+        """Put an image on the canvas; its pixels follow when they are read."""
+        project, record = self.project, self._records.get(image_id)
+        if project is None or record is None:
+            return
+        path = project.file_of(record)
+        self.undo.end_merging()
+        self._regions = None
+        self.current = ShownImage(record, path, None, record.error, self._order[image_id], len(self._records))
+        self.selected = None
+        self._hidden.clear()
+        self.image_shown.emit(self.current)
+        if record.size == (0, 0) and record.error:
+            return
+        self.tasks.submit("image", image_id, lambda _reporter: read_pixels(path))
+
+    @Slot(object)
+    def _on_task(self, answer: TaskDone) -> None:
+        if answer.key == "image":
+            self._on_pixels(answer)
+        elif answer.key == "scan":
+            if answer.error:
+                self.said.emit(answer.error, "", "bad")
+            total = len(self._records)
+            if not total:
+                self.said.emit("No images here.", "JPEG, PNG, BMP, TIFF and WebP are read.", "warn")
+            self.scan_ended.emit(total)
+
+    def _on_pixels(self, answer: TaskDone) -> None:
+        current = self.current
+        if current is None or current.record.id != answer.subject:
+            return
+        if answer.error:
+            self.store_failure(answer.subject, answer.error)
+            current = self.current
+            self.said.emit(answer.error, "", "bad")
+            if current is None:
+                return
+        self.current = replace(current, pixels=answer.result, error=answer.error)
+        self.image_shown.emit(self.current)
+        if answer.result is not None:
+            self.refresh_regions()
+            self.refresh_maps()
+
+    def refresh_maps(self) -> None:
+        """Say which maps the project holds of the image on the canvas."""
+        maps: list[ActivationMap] = []
+        if self.project is not None and self.current is not None and self.current.record.id is not None:
+            try:
+                maps = self.project.maps(self.current.record.id)
+            except ProjectError as error:
+                self._say_error(error)
+        self.maps_changed.emit(maps)
+
+    def refresh_regions(self) -> None:
+        """Read the regions of the image on the canvas again and say which they are."""
+        self._regions = None
+        self.regions_changed.emit(self.regions())
+
+    def regions(self) -> list[Region]:
+        """Return boxes and masks of the image on the canvas; read once, since masks of large images take their time."""
+        if self._regions is None:
+            self._regions = self._read_regions()
+        return list(self._regions)
+
+    def _read_regions(self) -> list[Region]:
+        project, current = self.project, self.current
+        if project is None or current is None or current.record.id is None:
+            return []
+        try:
+            boxes = project.boxes(current.record.id)
+            masks = project.final_masks(current.record.id)
+        except ProjectError as error:
+            self._say_error(error)
+            return []
+        regions = []
+        key: Hashable
+        for mask in masks:
+            if not mask.pixels.any():
+                continue
+            key = ("mask", mask.class_id, mask.slot)
+            regions.append(self._region(key, mask, mask.class_id, touched=mask.slot == "reviewed", score=None))
+        for box in boxes:
+            key = ("box", box.id, "")
+            regions.append(self._region(key, box, box.class_id, touched=box.origin != "auto", score=box.score))
+        return [
+            replace(region, name=f"Region {number}") if not region.name else region
+            for number, region in enumerate(regions, 1)
+        ]
+
+    def _region(self, key: Hashable, shape: Box | Mask, class_id: int, *, touched: bool, score: float | None) -> Region:
+        name, colour = self.class_of(class_id)
+        return Region(key, shape, name, colour, touched, key not in self._hidden, "", score)
+
+    def class_of(self, class_id: int) -> tuple[str, str | None]:
+        """Return name and colour of an annotation class; empty for none."""
+        try:
+            entry = self.table[class_id]
+        except KeyError:
+            return "", None
+        return entry.name, entry.colour
+
+    def select(self, key: Hashable | None) -> None:
+        """Select a region, or none."""
+        if key != self.selected:
+            self.selected = key
+            self.selection_changed.emit(key)
+
+    def show_region(self, key: Hashable, visible: bool) -> None:
+        """Show or hide one region on the canvas."""
+        (self._hidden.discard if visible else self._hidden.add)(key)
+        self.refresh_regions()
+
+    def find_region(self, key: Hashable | None) -> Region | None:
+        """Return a region of the image on the canvas."""
+        return next((region for region in self.regions() if region.key == key), None)
+
+    # --- results ------------------------------------------------------------------------------------------------------
+
+    def reload(self, image_id: int) -> None:
+        """Read an image's record again and tell everyone."""
+        if self.project is None or image_id not in self._records:
+            return
+        try:
+            record = self.project.image(image_id)
+        except ProjectError as error:
+            self._say_error(error)
+            return
+        self._records[image_id] = record
+        self._outlines.pop(image_id, None)
+        shown = self.current is not None and self.current.record.id == image_id
+        if self.current is not None and shown:
+            self.current = replace(self.current, record=record)
+        self.item_changed.emit(self._item(record))
+        if shown:
+            self.refresh_regions()
+
+    def store_failure(self, image_id: int, message: str) -> None:
+        """Keep why an image cannot be read or computed."""
+        if self.project is not None:
+            project = self.project
+            self._guarded(lambda: project.store_failure(image_id, message))
+            self.reload(image_id)
+
+    def record(self, image_id: int) -> ImageRecord | None:
+        """Return an image's record."""
+        return self._records.get(image_id)
+
+    def records(self) -> list[ImageRecord]:
+        """Return all records in the project's order."""
+        return list(self._records.values())
+
+    def set_model_classes(self, names: tuple[str, ...]) -> None:
+        """Take the classes of a loaded model; a project without classes gets them, others are matched by name."""
+        self.model_names = names
+        if self.project is None:
+            self.table = ClassTable.for_model(names)
+            return
+        table = self.table
+        ids = {entry.name: entry.id for entry in table.classes}
+        project = self.project
+
+        def extend() -> ClassTable:
+            with project.transaction():
+                for name in names:
+                    if name not in ids:
+                        ids[name] = project.add_class(name).id
+                fresh = project.class_table()
+                project.set_class_table(replace(fresh, by_model={i: ids[name] for i, name in enumerate(names)}))
+            return project.class_table()
+
+        table = self._guarded(extend)
+        if table is not None:
+            self.table = table
+            self._outlines.clear()
+            self.items_reset.emit([self._item(record) for record in self._records.values()])
+            self.refresh_regions()
+
+    def class_id_of(self, class_index: int) -> int:
+        """Return the annotation class of a model class, 0 for none."""
+        return self.table.by_model.get(class_index, 0)
+
+    def outline(self, image_id: int) -> ItemOutline:
+        """Return the outline of an image's largest mask for the gallery, read when first drawn."""
+        found = self._outlines.get(image_id)
+        if found is None:
+            record = self._records.get(image_id)
+            if self.project is None or record is None or record.status in ("new", "failed") or record.size == (0, 0):
+                found = NO_OUTLINE
+            else:
+                polygons, touched, class_id = gallery_outline(self.project, record)
+                found = ItemOutline(polygons, touched, self.class_of(class_id)[1] or "#FFFFFF")
+            self._outlines[image_id] = found
+        return found
+
+    def _item(self, record: ImageRecord) -> GalleryItem:
+        project = self.project
+        assert project is not None and record.id is not None
+        name, colour, probability = "", "", None
+        if record.top:
+            index, _logit, probability = record.top[0]
+            name, found = self.class_of(self.class_id_of(index))
+            colour = found or "#FFFFFF"
+            name = name or (self.model_names[index] if index < len(self.model_names) else f"class {index}")
+        return GalleryItem(
+            id=record.id,
+            path=project.file_of(record),
+            name=record.path.name,
+            label=self._labels.get(record.id, record.path.stem),
+            status=record.status,
+            class_name=name,
+            class_colour=colour,
+            probability=probability,
+            error=record.error,
+        )
+
+    def _say_error(self, error: CamviewerError) -> None:
+        if error.details:
+            log.warning("%s: %s", error.message, error.details)
+        self.said.emit(error.message, "", "bad")
+
+    def _editable(self) -> tuple[Project | None, int]:
+        if self.project is None or self.current is None or self.current.record.id is None:
+            return None, 0
+        return self.project, self.current.record.id
+
+    def _guarded(self, work: Callable[[], Any]) -> Any:
+        """Run what writes the project; one that cannot be written is said."""
+        try:
+            return work()
+        except CamviewerError as error:
+            self._say_error(error)
+            return None
