@@ -53,6 +53,8 @@ def colourise(values: FloatMap, low: float, high: float, name: str = "viridis") 
         return np.broadcast_to(colours[0], (*values.shape, 3)).copy()
     # NaN and both infinities are low by agreement: they are no evidence anywhere in the program.
     finite = np.nan_to_num(np.asarray(values, dtype=np.float32), nan=low, posinf=low, neginf=low)
-    index: NDArray[np.uint8] = np.clip(np.rint((finite - np.float32(low)) * np.float32(255 / span)), 0, 255).astype(np.uint8)
+    index: NDArray[np.uint8] = np.clip(np.rint((finite - np.float32(low)) * np.float32(255 / span)), 0, 255).astype(
+        np.uint8
+    )
     picture: NDArray[np.uint8] = colours[index]
     return picture
