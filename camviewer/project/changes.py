@@ -134,9 +134,15 @@ def clear_mask(project: Project, image_id: int, class_id: int) -> Edit | None:
 
 
 def change_mask_class(project: Project, image_id: int, mask: Mask, class_id: int) -> Edit | None:
-    """Return the edit that gives a mask another class; it joins a mask that the new class has already."""
+    """Return the edit that gives a mask another class; it joins a mask that the new class has already.
+
+    Raises:
+        ProjectError: when the project has no such class.
+    """
     if mask.class_id == class_id:
         return None
+    if all(entry.id != class_id for entry in project.class_table().classes):
+        raise ProjectError(f"The project has no class {class_id}. Add it first.")
     pixels = mask.pixels
     there = next((found for found in project.final_masks(image_id) if found.class_id == class_id), None)
     if there is not None:

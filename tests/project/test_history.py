@@ -97,7 +97,7 @@ def edit_of(project: Project, action: str, image: int, value):
         case "random mask":
             pixels = np.random.default_rng(value).random((HEIGHT, WIDTH)) > 0.5
             return changes.set_mask(project, image, Mask(pixels, 1 + value % 2, "reviewed", refine="fill"))
-        case "class of mask" if masks:
+        case "class of mask" if masks and any(entry.id == value for entry in project.class_table().classes):
             return changes.change_mask_class(project, image, masks[0], value)
         case "restore":
             return changes.restore_automatic(project, image, 1)
@@ -118,6 +118,13 @@ def edit_of(project: Project, action: str, image: int, value):
             first = replace(table.classes[0], name=value)
             return changes.set_classes(project, replace(table, classes=(first, *table.classes[1:])))
     return None
+
+
+def test_a_mask_gets_no_class_that_the_project_lacks(tmp_path: Path) -> None:
+    with make(tmp_path) as project:
+        mask = Mask(np.ones((HEIGHT, WIDTH), bool), 1, "reviewed")
+        with pytest.raises(ProjectError, match="no class 9"):
+            changes.change_mask_class(project, 1, mask, 9)
 
 
 @settings(max_examples=60, deadline=None)
