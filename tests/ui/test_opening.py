@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from PySide6.QtWidgets import QApplication, QComboBox, QDialog, QLineEdit, QWidg
 
 from camviewer.catalogue.formats import FORMATS
 from camviewer.paths import data_dir, resources_dir
+from camviewer.pipeline.export import export
 from camviewer.project.store import Project
 from camviewer.ui.computing import Failure
 from camviewer.ui.dialogs.export import ExportDialog
@@ -29,6 +31,7 @@ from camviewer.ui.dialogs.model import OpenModelDialog
 from camviewer.ui.main_window import MainWindow
 from camviewer.ui.settings import SettingsStore
 from camviewer.workers.engine import Engine
+from camviewer.workers.exports import count_export
 
 # The overload without the warning exists in the newest Qt alone.
 pytestmark = pytest.mark.filterwarnings("ignore:.*QDragEnterEvent:DeprecationWarning")
@@ -187,6 +190,23 @@ def test_ctrl_enter_exports_once_the_trial_run_has_counted(window, folder: Path,
         dialog.finished.disconnect(results.append)
         dialog.setResult(0)
     dialog.deleteLater()
+
+
+def test_the_image_on_screen_is_exported_alone(window, folder: Path, qtbot, tmp_path: Path) -> None:
+    window.session.open_folder(folder)
+    qtbot.waitUntil(lambda: window.session.current is not None and window.session.current.pixels is not None)
+    window.session.set_model_classes(("Melanoma",))
+    window.session.set_mask(np.ones((60, 80), np.bool_), 1, "Mask drawn.")
+    dialog = ExportDialog(window.session, window.settings, window)
+    images = field(dialog, QComboBox, "Images")
+    images.setCurrentIndex(images.findData("this"))
+    request = replace(dialog.request(), out=tmp_path / "out")
+    dialog.deleteLater()
+    name = window.session.current.record.path
+    assert request.files == (name.as_posix(),)
+    assert count_export(request).images == 1
+    export(request)
+    assert [path.name for path in (tmp_path / "out").rglob("*.png")] == [f"{name.stem}_segmentation.png"]
 
 
 def test_choices_of_options_are_words_of_the_catalogue() -> None:

@@ -67,6 +67,10 @@ class ExportDialog(PanelDialog):
         self._images = QComboBox()
         self._images.addItem(f"Reviewed only, {self._reviewed:,}", "reviewed")
         self._images.addItem(f"All with regions, of {len(records):,}", "all")
+        shown = session.current
+        self._shown = shown.record.path.as_posix() if shown is not None else ""
+        if shown is not None:
+            self._images.addItem(f"This image, {shown.record.path.name}", "this")
         self._images.setCurrentIndex(0 if self._reviewed else 1)
         name_control(self._images, "Images", tip="Which images are written")
         self._split = QComboBox()
@@ -176,11 +180,13 @@ class ExportDialog(PanelDialog):
     def request(self) -> ExportRequest:
         """Return what was chosen."""
         spec = format_spec(self.spec().name)
+        only_shown = self._images.currentData() == "this"
         return ExportRequest(
             source=self._source,
             format=spec.name,
             out=Path(self._folder.text().strip() or ".").expanduser(),
-            status=self._images.currentData(),
+            status="all" if only_shown else self._images.currentData(),
+            files=(self._shown,) if only_shown else None,
             options=self._form.values(),
             ratios=tuple(self._split.currentData() or ()),
             images=self._copy.currentData(),
