@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import lru_cache
 from itertools import pairwise
 
@@ -16,10 +15,9 @@ from camviewer.ui.canvas.heatmap import HeatMap
 from camviewer.ui.canvas.numbers import percent, raw, tick_label, ticks
 from camviewer.ui.choices import LabelledSlider
 from camviewer.ui.controls import name_control
+from camviewer.ui.painting import painting
 from camviewer.ui.qimage import rgb_image
 from camviewer.ui.theme import theme
-
-log = logging.getLogger(__name__)
 
 COLOUR_MAPS: tuple[tuple[str, str], ...] = (
     ("viridis", "Viridis"),
@@ -100,14 +98,8 @@ class ColourBar(QWidget):
         return QRectF(14, (self.height() - height) / 2, max(1.0, self.width() - 28.0), height)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        try:
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        with painting(self, "the colour bar") as painter:
             self._paint(painter)
-        except Exception:
-            log.exception("the colour bar could not be painted")
-        finally:
-            painter.end()
 
     def _paint(self, painter: QPainter) -> None:
         colors = theme()

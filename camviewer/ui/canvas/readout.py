@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from camviewer.ui.canvas.numbers import percent, raw
 from camviewer.ui.canvas.records import CursorReading
+from camviewer.ui.painting import painting
 from camviewer.ui.theme import theme
-
-log = logging.getLogger(__name__)
 
 _PAD, _BETWEEN, _INNER = 8.0, 14.0, 5.0
 
@@ -62,14 +59,8 @@ class ReadOut(QWidget):
         ]
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        try:
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        with painting(self, "the read-out") as painter:
             self._paint(painter)
-        except Exception:
-            log.exception("the read-out could not be painted")
-        finally:
-            painter.end()
 
     def _paint(self, painter: QPainter) -> None:
         colors = theme()

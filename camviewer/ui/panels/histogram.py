@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
@@ -21,9 +19,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from camviewer.images.geometry import FloatMap
 from camviewer.ui.canvas.numbers import raw
+from camviewer.ui.painting import painting
 from camviewer.ui.theme import theme
-
-log = logging.getLogger(__name__)
 
 BINS = 1024
 """Fine bins, from which bars and shares are made."""
@@ -135,14 +132,8 @@ class HistogramSlider(QWidget):
     # --- painting -------------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        try:
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        with painting(self, "the histogram") as painter:
             self._paint(painter)
-        except Exception:
-            log.exception("the histogram could not be painted")
-        finally:
-            painter.end()
 
     def _paint(self, painter: QPainter) -> None:
         colors = theme()
