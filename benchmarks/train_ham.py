@@ -109,7 +109,7 @@ def main() -> None:
         epochs=args.epochs,
         learning_rate=3e-3,
         weight_decay=2e-2,
-        class_weights="sqrt",
+        class_weights="balanced",
         label_smoothing=0.05,
         input_size=(160, 120),
         augmentation=Augmentation(crop=0.75),
