@@ -119,7 +119,7 @@ def fit(
                 with torch.autocast(device.type, torch.bfloat16, settings.mixed_precision and device.type == "cuda"):
                     logits = network(_normalise(values, settings).to(device, memory_format=torch.channels_last))
                 logits = _plain(logits).float()
-                loss = F.cross_entropy(logits, target, weights, label_smoothing=settings.label_smoothing)
+                loss = weighted_loss(logits, target, weights, settings.label_smoothing)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 loss_sum += float(loss.detach()) * len(index)
@@ -204,6 +204,23 @@ def _class_weights(counts: NDArray[np.int64], settings: TrainSettings) -> Tensor
     power = {"balanced": 1.0, "sqrt": 0.5, "none": 0.0}[settings.class_weights]
     raw = np.where(counts > 0, 1.0 / np.maximum(counts, 1) ** power, 0.0)
     return torch.tensor(raw * counts.sum() / (raw * counts).sum(), dtype=torch.float32)
+
+
+def weighted_loss(logits: Tensor, target: Tensor, weights: Tensor, smoothing: float) -> Tensor:
+    """Return the cross-entropy with smoothed targets, each picture weighted by its own class.
+
+    torch's own ``label_smoothing`` weighs the spread part of a target by all classes; with weights by inverse frequency
+    the rarest class then pulls at every picture.
+
+    Args:
+        logits: ``[N, C]``.
+        target: class indices ``[N]``.
+        weights: per class ``[C]``.
+        smoothing: share of the target spread over all classes, 0..1.
+    """
+    each = F.cross_entropy(logits, target, reduction="none", label_smoothing=smoothing)
+    share = weights[target]
+    return (each * share).sum() / share.sum()
 
 
 def _training_mode(network: nn.Module, scope: str) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from camviewer.errors import Cancelled, CheckpointError, UsageError
 from camviewer.models.camnet import camnet
 from camviewer.training.augment import augment
-from camviewer.training.loop import LabelledPixels, fit, learning_rate, predict
+from camviewer.training.loop import LabelledPixels, fit, learning_rate, predict, weighted_loss
 from camviewer.training.measures import accuracy, balanced_accuracy, confusion_matrix
 from camviewer.training.settings import PLAIN, Augmentation, EpochReport, TrainSettings
 
@@ -141,6 +141,22 @@ def test_balanced_weights_make_the_rare_class_count() -> None:
         report = fit(model, rare, replace(SETTINGS, class_weights=kind, epochs=2), classes=2, validation=judge)[-1]
         recalls[kind] = report.confusion[1, 1]
     assert recalls["balanced"] > recalls["none"]
+
+
+def test_smoothing_does_not_let_a_rare_class_pull_at_every_picture() -> None:
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(6, 3))
+    target = np.array([0, 0, 1, 0, 1, 2])
+    weights = np.array([0.5, 1.0, 20.0])
+    smoothing = 0.1
+
+    log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    spread = np.full((6, 3), smoothing / 3)
+    spread[np.arange(6), target] += 1 - smoothing
+    expected = (weights[target] * -(spread * log_p).sum(1)).sum() / weights[target].sum()
+
+    got = weighted_loss(torch.tensor(logits), torch.tensor(target), torch.tensor(weights), smoothing)
+    assert float(got) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
