@@ -67,7 +67,7 @@ def judge(classifier: Classifier, data: LabelledImages, root: Path, masked: int)
         hits.append(bool(mask.ravel()[int(full.argmax())]))
         region = find_regions(full, RULE).mask
         overlaps.append((region & mask).sum() / (region | mask).sum())
-    confusion = confusion_matrix(data.labels, np.array(predicted), len(data.classes))
+    confusion = confusion_matrix(data.labels, np.array(predicted), len(classifier.identity.classes))
     return {"balanced": balanced_accuracy(confusion), "pointing": np.mean(hits), "iou": np.mean(overlaps)}
 
 
@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--save-every", type=int, default=4)
     parser.add_argument("--masked", type=int, default=300, help="test pictures judged by their mask")
+    parser.add_argument("--background", type=float, default=0.15, help="share of pictures of bare skin")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
@@ -113,6 +114,8 @@ def main() -> None:
         label_smoothing=0.05,
         input_size=(160, 120),
         augmentation=Augmentation(crop=0.75),
+        # All seven classes are lesions on skin: without a class for skin the maps point beside the lesion.
+        background=args.background,
         save_every=args.save_every,
     )
     started = time.perf_counter()
@@ -128,10 +131,11 @@ def main() -> None:
         on_message=print,
     )
     print(f"trained in {time.perf_counter() - started:.0f} s on {len(learnt)} pictures; {len(tested)} for the test")
+    classes = settings.class_names(data.classes)
     preprocessing = Preprocessing(input_size=settings.input_size)
     random_network = Classifier(
-        build_network(settings, len(data.classes)),
-        identity=ModelIdentity("camnet", "random", "", data.classes),
+        build_network(settings, len(classes)),
+        identity=ModelIdentity("camnet", "random", "", classes),
         preprocessing=preprocessing,
     )
     rows = {

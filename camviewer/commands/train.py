@@ -42,6 +42,14 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--only-head", action="store_true", help="train the last layer alone")
     parser.add_argument("--class-weights", choices=("balanced", "sqrt", "none"), default="balanced")
     parser.add_argument("--no-augmentation", action="store_true", help="show the pictures as they are")
+    parser.add_argument(
+        "--background",
+        type=fraction,
+        default=0.0,
+        metavar="SHARE",
+        help="add a class of what surrounds the objects, made from the pictures' corners, so that maps point at the "
+        "object (for instance 0.15 of the pictures; default: none)",
+    )
     parser.add_argument("--validation", type=fraction, default=0.2, metavar="SHARE", help="share that judges")
     parser.add_argument("--patience", type=int, default=0, metavar="N", help="stop after N epochs without gain")
     parser.add_argument("--save-every", type=int, default=0, metavar="N", help="keep a checkpoint every N epochs")
@@ -73,6 +81,7 @@ def settings_of(given: argparse.Namespace) -> TrainSettings:
         class_weights=given.class_weights,
         input_size=(side, side),
         augmentation=PLAIN if given.no_augmentation else Augmentation(),
+        background=given.background,
         patience=given.patience,
         save_every=given.save_every,
         seed=given.seed,

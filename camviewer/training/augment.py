@@ -8,6 +8,37 @@ from torch.nn import functional as F  # noqa: N812
 
 from camviewer.training.settings import Augmentation
 
+CORNER = (0.25, 0.4)
+"""Side of a corner that stands for the surroundings, share of the picture's side: from, to."""
+
+
+def surroundings(batch: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Return pictures of what surrounds the objects: corners of `batch`, mirrored until they fill the frame.
+
+    Mirrored and not stretched, so that the ground keeps its sharpness, which would tell it from objects otherwise.
+
+    Args:
+        batch: values, ``[N, C, h, w]``.
+        count: pictures to make, from randomly chosen ones.
+        generator: on the CPU.
+
+    Returns:
+        ``[count, C, h, w]``.
+    """
+    made = []
+    for row in torch.randint(len(batch), (count,), generator=generator).tolist():
+        picture = batch[row]
+        for axis in (1, 2):
+            length = picture.shape[axis]
+            share = CORNER[0] + (CORNER[1] - CORNER[0]) * float(torch.rand((), generator=generator))
+            kept = max(1, round(share * length))
+            far, shift = torch.randint(2, (), generator=generator), torch.randint(2 * kept, (), generator=generator)
+            wave = (torch.arange(length) + shift) % (2 * kept)
+            place = torch.where(wave < kept, wave, 2 * kept - 1 - wave)
+            picture = picture.index_select(axis, length - 1 - place if far else place)
+        made.append(picture)
+    return torch.stack(made) if made else batch[:0]
+
 
 def augment(batch: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
     """Return a changed copy of `batch`.

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from camviewer.errors import Cancelled, CheckpointError, UsageError
-from camviewer.training.augment import augment
+from camviewer.training.augment import augment, surroundings
 from camviewer.training.measures import accuracy, balanced_accuracy, confusion_matrix
 from camviewer.training.settings import EpochReport, TrainSettings
 
@@ -63,7 +63,7 @@ def fit(
         network: gives logits ``[N, classes]``.
         training: what it learns from.
         settings: how.
-        classes: number of logits.
+        classes: number of logits, the background's included.
         validation: what it is judged by after each epoch; also decides on early stopping and on what is best.
         state_file: where the state is kept between epochs; if it is there and fits, training goes on from it.
         device: where to compute.
@@ -80,6 +80,8 @@ def fit(
     counts = np.bincount(training.labels, minlength=classes)
     if len(training) < 2:
         raise UsageError("Training needs at least two images.")
+    if settings.background:
+        counts[-1] += math.ceil(settings.background * len(training))
     if len(counts) > classes:
         raise UsageError(f"A label is {int(training.labels.max())}, but there are {classes} classes.")
     device = torch.device(device)
@@ -91,6 +93,7 @@ def fit(
     reports: list[EpochReport] = []
     if state_file is not None and state_file.is_file():
         reports = _read_state(state_file, network, optimiser, settings)
+    ground = math.ceil(settings.background * settings.batch_size)
     batches = max(1, len(training) // settings.batch_size)
     total = batches * settings.epochs
     best = max((_merit(report) for report in reports), default=None)
@@ -113,8 +116,11 @@ def fit(
                 for group in optimiser.param_groups:
                     group["lr"] = rate
                 index = order[batch * settings.batch_size : (batch + 1) * settings.batch_size]
-                values = augment(_values(training.pixels[index]), settings.augmentation, generator)
-                target = torch.from_numpy(training.labels[index]).to(device)
+                shown, labels = _values(training.pixels[index]), torch.from_numpy(training.labels[index])
+                if ground:
+                    shown = torch.cat([shown, surroundings(shown, ground, generator)])
+                    labels = torch.cat([labels, torch.full((ground,), classes - 1)])
+                values, target = augment(shown, settings.augmentation, generator), labels.to(device)
                 optimiser.zero_grad(set_to_none=True)
                 with torch.autocast(device.type, torch.bfloat16, settings.mixed_precision and device.type == "cuda"):
                     logits = network(_normalise(values, settings).to(device, memory_format=torch.channels_last))
@@ -122,9 +128,9 @@ def fit(
                 loss = weighted_loss(logits, target, weights, settings.label_smoothing)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
-                loss_sum += float(loss.detach()) * len(index)
+                loss_sum += float(loss.detach()) * len(target)
                 right += int((logits.detach().argmax(1) == target).sum())
-                seen += len(index)
+                seen += len(target)
                 if on_step is not None:
                     on_step(step + 1, total)
         if not math.isfinite(loss_sum):

@@ -102,8 +102,9 @@ def train(
         if on_message is not None:
             on_message(message)
 
-    network = build_network(settings, len(data.classes), weights=weights)
-    info = model_info(settings, data.classes)
+    classes = settings.class_names(data.classes)
+    network = build_network(settings, len(classes), weights=weights)
+    info = model_info(settings, classes)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -123,7 +124,7 @@ def train(
         network,
         training,
         settings,
-        classes=len(data.classes),
+        classes=len(classes),
         validation=held_out if len(held_out) else None,
         state_file=out / STATE,
         device=choose_device(device),
@@ -133,7 +134,7 @@ def train(
     )
     record = {
         "settings": asdict(settings),
-        "classes": list(data.classes),
+        "classes": list(classes),
         "pictures": {"training": len(training), "validation": len(held_out)},
         "messages": messages,
         "epochs": [report.to_json() for report in reports],

@@ -16,6 +16,9 @@ Scope = Literal["all", "head"]
 Weighting = Literal["balanced", "sqrt", "none"]
 Schedule = Literal["one_cycle", "constant"]
 
+BACKGROUND = "background"
+"""Name of the class of `TrainSettings.background`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
@@ -63,6 +66,10 @@ class TrainSettings:
         input_size: (width, height) that pictures are squashed to.
         mean, std: per channel, on values in 0..1.
         augmentation: random changes of training pictures.
+        background: pictures of what surrounds the objects, as a share of the training pictures, made from their corners
+            (`camviewer.training.augment.surroundings`); they form a last class, `BACKGROUND`. Where every class is an
+            object on the same ground, nothing else tells a network that the ground speaks for none of them, and its
+            maps point beside the object. For pictures whose corners are mostly ground; 0 for none.
         patience: epochs without a better validation before stopping early; 0 for never.
         save_every: epochs between kept checkpoints; 0 keeps the best and the last alone.
         mixed_precision: bfloat16 where the device gains by it (CUDA).
@@ -84,6 +91,7 @@ class TrainSettings:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    background: float = 0.0
     patience: int = 0
     save_every: int = 0
     mixed_precision: bool = True
@@ -94,8 +102,22 @@ class TrainSettings:
             raise UsageError("Training needs at least one epoch and batches of at least two images.")
         if not 0 < self.learning_rate < 10 or self.weight_decay < 0:
             raise UsageError("The learning rate must lie between 0 and 10, and the weight decay must not be negative.")
+        if not 0 <= self.background <= 1:
+            raise UsageError("The share of background pictures must lie between 0 and 1.")
         if self.save_every < 0 or self.patience < 0:
             raise UsageError("Epochs between checkpoints and patience must not be negative.")
+
+    def class_names(self, classes: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the classes of a network that is trained on pictures of `classes`.
+
+        Raises:
+            UsageError: when a class of the data has the name of the background.
+        """
+        if not self.background:
+            return classes
+        if BACKGROUND in classes:
+            raise UsageError(f"The pictures have a class {BACKGROUND} already. Train without a background share.")
+        return (*classes, BACKGROUND)
 
     def fingerprint(self) -> str:
         """Return what must be equal for a training to be continued."""

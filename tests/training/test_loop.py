@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from camviewer.errors import Cancelled, CheckpointError, UsageError
 from camviewer.models.camnet import camnet
-from camviewer.training.augment import augment
+from camviewer.training.augment import augment, surroundings
 from camviewer.training.loop import LabelledPixels, fit, learning_rate, predict, weighted_loss
 from camviewer.training.measures import accuracy, balanced_accuracy, confusion_matrix
 from camviewer.training.settings import PLAIN, Augmentation, EpochReport, TrainSettings
@@ -200,3 +200,48 @@ def test_augmentation_is_drawn_from_its_generator_alone() -> None:
     assert float(one.min()) >= 0
     assert float(one.max()) <= 1
     assert torch.allclose(augment(batch, PLAIN, torch.Generator()), batch)
+
+
+def test_surroundings_hold_nothing_but_corners_at_their_own_scale() -> None:
+    generator = torch.Generator().manual_seed(0)
+    batch = torch.zeros(4, 1, 20, 30)
+    batch[:, :, 8:12, 12:18] = 1.0  # an object, 40 % away from every border
+    columns = torch.arange(30).float().expand(4, 1, 20, 30)
+
+    made = surroundings(torch.cat([batch, columns], 1), 16, generator)
+
+    assert made.shape == (16, 2, 20, 30)
+    assert float(made[:, 0].max()) == 0.0
+    steps = made[:, 1].diff(dim=-1).abs()
+    assert float(steps.max()) == 1.0  # a stretched corner would have smaller ones, a cut larger
+
+
+def test_a_background_class_is_learnt_from_corners() -> None:
+    generator = np.random.default_rng(0)
+    pixels = np.full((24, 32, 32, 3), 40, np.uint8) + generator.integers(0, 8, (24, 32, 32, 3), dtype=np.uint8)
+    labels = np.arange(24) % 2
+    for picture, label in zip(pixels, labels, strict=True):
+        picture[13:19, 13:19, label] = 220
+    settings = TrainSettings(
+        options={"width": 8, "blocks": 0, "features": 8},
+        epochs=8,
+        batch_size=8,
+        learning_rate=1e-2,
+        input_size=(32, 32),
+        augmentation=PLAIN,
+        background=0.25,
+    )
+    network = camnet(3, width=8, blocks=0, features=8)
+    fit(network, LabelledPixels(pixels, labels.astype(np.int64)), settings, classes=3)
+
+    ground = np.full((1, 32, 32, 3), 43, np.uint8)
+    assert predict(network, ground, settings).argmax() == 2
+    assert (predict(network, pixels, settings).argmax(1) == labels).mean() > 0.9
+
+
+def test_a_background_class_needs_a_name_of_its_own() -> None:
+    settings = TrainSettings(background=0.1)
+    assert settings.class_names(("a", "b")) == ("a", "b", "background")
+    assert TrainSettings().class_names(("a", "background")) == ("a", "background")
+    with pytest.raises(UsageError, match="background"):
+        settings.class_names(("a", "background"))
