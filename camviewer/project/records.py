@@ -238,6 +238,8 @@ class ImageRecord:
         error: sentence, for status ``failed``.
         reviewer, reviewed_at: who set the status reviewed or skipped, and when (ISO 8601, UTC).
         changed_at: last edit or computation (ISO 8601, UTC).
+        doubt: how likely the automatic mask is wrong, 0..1, see `camviewer.regions.doubt`; None when not judged.
+        findings: what the last computation found: kinds of artefact, and ``map on KIND`` where the map favours one.
     """
 
     path: PurePosixPath
@@ -253,3 +255,5 @@ class ImageRecord:
     reviewer: str = ""
     reviewed_at: str = ""
     changed_at: str = ""
+    doubt: float | None = None
+    findings: tuple[str, ...] = ()

@@ -15,7 +15,8 @@ from camviewer.project.mask_blob import MaskBlob, unpack
 from camviewer.project.records import ActivationMap, Box, ImageRecord, Mask, Slot
 
 IMAGE_COLUMNS = (
-    "id, path, width, height, file_size, sha256, status, flags, note, top, error, reviewer, reviewed_at, changed_at"
+    "id, path, width, height, file_size, sha256, status, flags, note, top, error, reviewer, reviewed_at, changed_at, "
+    "doubt, findings"
 )
 BOX_COLUMNS = "id, run_id, class_id, origin, x0, y0, x1, y1, score, probability"
 MASK_COLUMNS = "class_id, slot, run_id, width, height, x0, y0, x1, y1, area, refine, reason, data"
@@ -60,6 +61,8 @@ def read_image(row: Sequence[Any]) -> ImageRecord:
         reviewer=row[11],
         reviewed_at=row[12],
         changed_at=row[13],
+        doubt=row[14],
+        findings=read_flags(row[15]),
     )
 
 

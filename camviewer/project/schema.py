@@ -8,7 +8,7 @@ from collections.abc import Callable
 APPLICATION_ID = 0x43414D56
 """``CAMV`` in the SQLite header: tells a project from any other SQLite file."""
 
-VERSION = 2
+VERSION = 3
 
 _TRUTHS = """CREATE TABLE truths (
     image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
@@ -50,7 +50,9 @@ CREATE TABLE images (
     error TEXT NOT NULL DEFAULT '',
     reviewer TEXT NOT NULL DEFAULT '',
     reviewed_at TEXT NOT NULL DEFAULT '',
-    changed_at TEXT NOT NULL DEFAULT ''
+    changed_at TEXT NOT NULL DEFAULT '',
+    doubt REAL,
+    findings TEXT NOT NULL DEFAULT '[]'
 );
 CREATE INDEX images_by_status ON images(status);
 CREATE INDEX images_by_hash ON images(file_size, sha256);
@@ -109,7 +111,16 @@ CREATE TABLE masks (
 )
 """Regions of others to compare with (`truths`) are no regions of the project: nothing exports them."""
 
-UPGRADES: dict[int, Callable[[sqlite3.Connection], None]] = {1: lambda connection: _run(connection, _TRUTHS)}
+
+def _add_findings(connection: sqlite3.Connection) -> None:
+    _run(connection, "ALTER TABLE images ADD COLUMN doubt REAL")
+    _run(connection, "ALTER TABLE images ADD COLUMN findings TEXT NOT NULL DEFAULT '[]'")
+
+
+UPGRADES: dict[int, Callable[[sqlite3.Connection], None]] = {
+    1: lambda connection: _run(connection, _TRUTHS),
+    2: _add_findings,
+}
 """Step from a version to the next, run inside one transaction; a step never loses a region."""
 
 

@@ -440,6 +440,8 @@ class Project:
         maps: Sequence[ActivationMap] = (),
         boxes: Sequence[Box] | None = None,
         masks: Sequence[Mask] | None = None,
+        doubt: float | None = None,
+        findings: Sequence[str] = (),
     ) -> bool:
         """Keep what a run found in an image, in one transaction.
 
@@ -448,6 +450,7 @@ class Project:
 
         Args:
             boxes, masks: None leaves the automatic ones as they are; an empty list removes them.
+            doubt, findings: of these masks, see `ImageRecord`; kept with them alone.
 
         Returns:
             whether regions were written, False for a reviewed image.
@@ -465,6 +468,10 @@ class Project:
                 run("DELETE FROM masks WHERE image_id = ? AND slot = 'auto'", (image_id,))
                 for mask in masks:
                     self._write_mask(image_id, replace(mask, slot="auto", run=run_id))
+                run(
+                    "UPDATE images SET doubt = ?, findings = ? WHERE id = ?",
+                    (doubt, flags_text(findings), image_id),
+                )
             if top:
                 run("UPDATE images SET top = ? WHERE id = ?", (json.dumps([list(row) for row in top]), image_id))
             new_status = "computed" if status in {"new", "failed"} else status

@@ -332,6 +332,16 @@ def test_an_older_schema_is_upgraded_and_a_copy_kept(tmp_path: Path, monkeypatch
         assert kept.images()[0].note == ""
 
 
+def test_doubt_and_findings_belong_to_the_automatic_masks(project: Project) -> None:
+    assert (project.image(1).doubt, project.image(1).findings) == (None, ())
+    project.store_result(1, run_id=None, masks=[Mask(a_mask(), 1)], doubt=0.25, findings=("ruler", "ink"))
+    assert (project.image(1).doubt, project.image(1).findings) == (0.25, ("ink", "ruler"))
+    project.store_result(1, run_id=None, top=((0, 1.0, 0.5),))
+    assert project.image(1).doubt == 0.25  # the masks it belongs to are still there
+    project.store_result(1, run_id=None, masks=[Mask(a_mask(), 1)])
+    assert (project.image(1).doubt, project.image(1).findings) == (None, ())
+
+
 def test_an_upgrade_that_fails_leaves_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "p.camviewer"
     with Project.create(path) as made:

@@ -62,6 +62,8 @@ def test_a_project_of_the_first_schema_is_upgraded_with_all_it_holds(project: Pr
     project.close()
     old = sqlite3.connect(project.path)
     old.execute("DROP TABLE truths")
+    for column in ("doubt", "findings"):
+        old.execute(f"ALTER TABLE images DROP COLUMN {column}")
     old.execute("PRAGMA user_version = 1")
     old.commit()
     old.close()
