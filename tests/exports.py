@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from camviewer.formats.names import UniqueNames, safe_part, safe_stem
+from camviewer.formats.output import Output
 from camviewer.formats.records import Category, Context, Item, ItemMask
 from camviewer.formats.registry import writer
 from camviewer.project.records import ClassTable, ImageRecord, Mask
@@ -55,7 +56,9 @@ def write(folder: Path, name: str, items: Iterable[Item], **options) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     mode = options.pop("images", "copy" if spec.images else "reference")
     values = complete(spec.parameters, options, owner=name)
-    made = writer(name)(Context(folder, folder, CATEGORIES, values, images=mode, created="2026-01-01T00:00:00+00:00"))
+    made = writer(name)(
+        Context(Output(folder), folder, CATEGORIES, values, images=mode, created="2026-01-01T00:00:00+00:00")
+    )
     for entry in items:
         made.add(entry)
     made.close()

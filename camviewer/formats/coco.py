@@ -7,18 +7,16 @@ carry ``iscrowd`` 0: with 1, many trainers ignore the region.
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
 from camviewer.catalogue.parameters import Value
-from camviewer.formats import disk
 from camviewer.formats.polygons import edge_polygons
 from camviewer.formats.records import Category, Context, Edges, Item, ItemBox, ItemMask, Loss, Split, Writer, boxes_of
 from camviewer.formats.strict_json import Fields, encode, finite, read_json
@@ -72,67 +70,49 @@ class CocoWriter(Writer):
 
 
 class _Part:
-    """One file: images and annotations are collected beside each other and joined at the end."""
+    """One file: images go into it at once, annotations into a spool that is put behind them."""
 
     def __init__(self, context: Context, split: Split) -> None:
         self._context = context
-        self._path = context.folder / (f"instances_{split}.json" if split else "instances.json")
-        self._images: BinaryIO | None = None
-        self._annotations: BinaryIO | None = None
+        self._path = f"instances_{split}.json" if split else "instances.json"
         self._next_image = self._next_annotation = 1
-        with disk.writing(self._path):
-            self._images = self._path.with_suffix(".images").open("w+b")
-            self._annotations = self._path.with_suffix(".annotations").open("w+b")
+        self._annotations = context.output.spool()
+        head = {
+            "info": {
+                "description": f"camviewer export, {'reviewed' if context.reviewed else 'unreviewed'}",
+                "version": "1.0",
+                "year": int(context.created[:4] or 0),
+                "date_created": context.created,
+            },
+            "licenses": [],
+            "categories": [{"id": entry.id, "name": entry.name, "supercategory": ""} for entry in context.categories],
+        }
+        context.output.append(self._path, encode(head)[:-1] + b',\n"images": [')
 
     def add(self, item: Item, name: str) -> None:
-        assert self._images is not None and self._annotations is not None
+        output = self._context.output
         image = {"id": self._next_image, "file_name": name, "width": item.size[0], "height": item.size[1]}
-        with disk.writing(self._path):
-            self._images.write((b",\n" if self._next_image > 1 else b"\n") + encode(image))
-            for found in annotations_of(item, self._context.options):
-                row = {
-                    "id": self._next_annotation,
-                    "image_id": self._next_image,
-                    **found,
-                    "attributes": {**found["attributes"], "reviewed": item.reviewed},
-                }
-                self._annotations.write((b",\n" if self._next_annotation > 1 else b"\n") + encode(row))
-                self._next_annotation += 1
+        output.append(self._path, (b",\n" if self._next_image > 1 else b"\n") + encode(image))
+        for found in annotations_of(item, self._context.options):
+            row = {
+                "id": self._next_annotation,
+                "image_id": self._next_image,
+                **found,
+                "attributes": {**found["attributes"], "reviewed": item.reviewed},
+            }
+            output.spill(self._path, self._annotations, (b",\n" if self._next_annotation > 1 else b"\n") + encode(row))
+            self._next_annotation += 1
         self._next_image += 1
 
     def close(self) -> None:
-        assert self._images is not None and self._annotations is not None
-        review = "reviewed" if self._context.reviewed else "unreviewed"
-        head = {
-            "info": {
-                "description": f"camviewer export, {review}",
-                "version": "1.0",
-                "year": int(self._context.created[:4] or 0),
-                "date_created": self._context.created,
-            },
-            "licenses": [],
-            "categories": [
-                {"id": entry.id, "name": entry.name, "supercategory": ""} for entry in self._context.categories
-            ],
-        }
-        with disk.writing(self._path), self._path.open("wb") as whole:
-            whole.write(encode(head)[:-1])
-            for key, part in ((b"images", self._images), (b"annotations", self._annotations)):
-                part.seek(0)
-                whole.write(b',\n"' + key + b'": [')
-                shutil.copyfileobj(part, whole, 1 << 20)
-                whole.write(b"\n]")
-                part.close()
-            whole.write(b"}\n")
-        for suffix in (".images", ".annotations"):
-            with contextlib.suppress(OSError):
-                self._path.with_suffix(suffix).unlink()
+        output = self._context.output
+        output.append(self._path, b'\n],\n"annotations": [')
+        output.unspool(self._path, self._annotations)
+        output.append(self._path, b"\n]}\n")
 
     def discard(self) -> None:
-        for handle in (self._images, self._annotations):
-            if handle is not None:
-                with contextlib.suppress(OSError):
-                    handle.close()
+        with contextlib.suppress(OSError):
+            self._annotations.close()
 
 
 def annotations_of(item: Item, options: dict[str, Value]) -> Iterator[dict[str, Any]]:

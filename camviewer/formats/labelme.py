@@ -18,10 +18,9 @@ from PIL import Image, ImageDraw
 
 from camviewer import __version__
 from camviewer.catalogue.parameters import Value
-from camviewer.formats import disk
 from camviewer.formats.polygons import index_polygons
 from camviewer.formats.rasters import png
-from camviewer.formats.records import Edges, Item, Loss, Writer
+from camviewer.formats.records import Edges, Item, Loss, Writer, in_part
 from camviewer.formats.strict_json import Fields, encode, finite, read_json
 from camviewer.formats.yolo import measure_polygons
 from camviewer.images.decode import MAX_PIXELS
@@ -36,7 +35,7 @@ class LabelmeWriter(Writer):
     """Writes ``NAME.json`` beside the image's copy, or with the way to it."""
 
     def add(self, item: Item) -> None:
-        stem = f"{item.split}/{item.stem}" if item.split else item.stem
+        stem = in_part(item, item.stem)
         name = self.context.place_image(item, stem)
         # Relative to the JSON, not to the folder of the export.
         if self.context.images == "reference":
@@ -53,7 +52,7 @@ class LabelmeWriter(Writer):
             "imageWidth": item.size[0],
             "camviewer": {"version": __version__, "note": item.note, "status": item.status},
         }
-        disk.write_bytes(self.context.folder / f"{stem}.json", encode(data, indent=1))
+        self.context.output.write(f"{stem}.json", encode(data, indent=1))
 
     def _shapes(self, item: Item) -> list[dict[str, Any]]:
         shapes = []

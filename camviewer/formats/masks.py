@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 
 from camviewer.catalogue.parameters import Value
-from camviewer.formats import disk
 from camviewer.formats.names import UniqueNames, safe_part
 from camviewer.formats.rasters import mask_png, read_mask_png
-from camviewer.formats.records import Context, Item, Loss, Writer, union
+from camviewer.formats.records import Context, Item, Loss, Writer, in_part, union
 from camviewer.images.geometry import Size
 from camviewer.project.records import BoolMask
 
@@ -22,6 +21,8 @@ SUFFIXES = ("_segmentation", "_mask", "_seg", "")
 class MaskWriter(Writer):
     """Writes one mask an image, or one a class; an image without regions gets an empty mask."""
 
+    places_images = False
+
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._class_names: dict[int, str] = {}
@@ -30,10 +31,9 @@ class MaskWriter(Writer):
             self._class_names[entry.id] = names.take(safe_part(entry.name).replace(" ", "_"))
 
     def add(self, item: Item) -> None:
-        folder = self.context.folder / item.split
         for class_id, mask in _rasters(item, self.context.options):
             tail = "" if class_id is None else "_" + self._class_names.get(class_id, str(class_id))
-            disk.write_bytes(folder / f"{item.stem}{tail}_segmentation.png", mask_png(mask))
+            self.context.output.write(in_part(item, f"{item.stem}{tail}_segmentation.png"), mask_png(mask))
 
     @classmethod
     def measure(cls, item: Item, options: dict[str, Value]) -> Loss:

@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from camviewer.formats import disk
 from camviewer.formats.pictures import missing
 from camviewer.formats.rasters import png
-from camviewer.formats.records import Item, Writer
+from camviewer.formats.records import Item, Writer, in_part
 from camviewer.images.colormaps import colourise
 from camviewer.images.decode import read_image
 
@@ -17,11 +16,14 @@ from camviewer.images.decode import read_image
 class OverlayWriter(Writer):
     """Writes ``NAME_overlay.png``."""
 
+    places_images = False
+    reads_images = True
+
     def add(self, item: Item) -> None:
         if item.source is None:
             raise missing(item.file)
         pixels = self._draw(item, read_image(item.source))
-        disk.write_bytes(self.context.folder / item.split / f"{item.stem}_overlay.png", png(pixels))
+        self.context.output.write(in_part(item, f"{item.stem}_overlay.png"), png(pixels))
 
     def _draw(self, item: Item, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         options = self.context.options

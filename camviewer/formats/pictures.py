@@ -11,7 +11,7 @@ from typing import Literal
 from PIL import Image
 
 from camviewer.errors import ImageError
-from camviewer.formats import disk
+from camviewer.formats.output import Output
 from camviewer.images.decode import open_image, read_image
 
 ImageMode = Literal["reference", "copy", "link"]
@@ -26,14 +26,14 @@ def place(
     source: Path | None,
     *,
     file: str,
-    folder: Path,
+    output: Output,
     target: Path,
     stem: str,
     ending: str,
     mode: ImageMode,
     strip: bool,
 ) -> str:
-    """Put an image into the export `folder` and return its path relative to the folder, POSIX.
+    """Put an image into the result and return its path relative to the result's folder, POSIX.
 
     A file whose pixels are stored turned is always written anew, upright and without the tag, because readers
     disagree on it; so is a file that has to change its format.
@@ -41,8 +41,8 @@ def place(
     Args:
         source: the image, or None when it is not known.
         file: its name in the project.
-        target: where `folder` will lie at the end.
-        stem: path below `folder` without suffix.
+        target: where the folder will lie at the end.
+        stem: path below it without suffix.
         ending: suffix to convert to, or "" to keep the image's own.
         mode: ``reference`` writes nothing and returns the way to `source`.
         strip: remove metadata.
@@ -60,19 +60,25 @@ def place(
     suffix = source.suffix.lower()
     if ending and ending != suffix:
         suffix, upright = ending, False
-    path = folder / (stem + suffix)
-    if upright and mode == "link" and not strip:
-        with disk.writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.symlink_to(source.absolute())
-    elif upright and (not strip or (kind == "JPEG" and suffix in _JPEG)):
-        with disk.writing(path):
-            data = source.read_bytes()
-        disk.write_bytes(path, _without_metadata(data) if strip else data)
+    path = stem + suffix
+    if upright and not strip:
+        (output.link if mode == "link" else output.copy)(path, source)
+    elif upright and kind == "JPEG" and suffix in _JPEG:
+        output.write(path, _without_metadata(source.read_bytes()), kind="images")
     else:
-        path = path.with_suffix(suffix if suffix in _JPEG else ".png")
-        disk.write_bytes(path, _encode(source, jpeg=suffix in _JPEG))
-    return path.relative_to(folder).as_posix()
+        path = stem + (suffix if suffix in _JPEG else ".png")
+        output.write(path, _encode(source, jpeg=suffix in _JPEG), kind="images")
+    return path
+
+
+def is_turned(source: Path) -> bool:
+    """Return whether a file's pixels are stored turned, which readers of annotations disagree about.
+
+    Raises:
+        ImageError: when it cannot be read.
+    """
+    with open_image(source) as opened:
+        return opened.orientation != 1
 
 
 def missing(file: str) -> ImageError:

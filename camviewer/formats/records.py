@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from camviewer.catalogue.parameters import Value
+from camviewer.formats.output import Output
 from camviewer.formats.pictures import ImageMode, place
 from camviewer.images.geometry import FloatMap, Geometry, Size
 from camviewer.project.records import BoolMask
@@ -30,7 +31,10 @@ class Category:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ItemMask:
-    """A mask of one category, bool ``[height, width]``; `rule` says in words where its map was cut."""
+    """A mask of one category, bool ``[height, width]``.
+
+    `rule` says in words where its map was cut, `doubt` (0..1, None when not judged) how likely it is wrong.
+    """
 
     class_id: int
     pixels: BoolMask
@@ -40,6 +44,7 @@ class ItemMask:
     method: str = ""
     layer: str = ""
     rule: str = ""
+    doubt: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +129,8 @@ class Context:
     """What every writer of an export knows.
 
     Attributes:
-        folder: where files go; renamed into place at the end.
-        target: where the folder will lie, for relative paths to images.
+        output: takes the files.
+        target: where the result's folder will lie, for relative paths to images.
         categories: by id, from 1.
         options: values of the format's parameters.
         splits: parts in use; ``("",)`` when the export is not split.
@@ -138,7 +143,7 @@ class Context:
         runs: fields of the runs that computed it, as `Run.to_json` has them.
     """
 
-    folder: Path
+    output: Output
     target: Path
     categories: tuple[Category, ...]
     options: dict[str, Value] = field(default_factory=dict)
@@ -156,7 +161,7 @@ class Context:
         return next((entry.name for entry in self.categories if entry.id == class_id), str(class_id))
 
     def place_image(self, item: Item, stem: str, *, ending: str = "", mode: ImageMode | None = None) -> str:
-        """Put the item's image into the folder and return its path relative to the folder, POSIX.
+        """Put the item's image into the result and return its path relative to the folder, POSIX.
 
         Args:
             stem: path without suffix.
@@ -166,7 +171,7 @@ class Context:
         return place(
             item.source,
             file=item.file,
-            folder=self.folder,
+            output=self.output,
             target=self.target,
             stem=stem,
             ending=ending,
@@ -178,8 +183,18 @@ class Context:
 class Writer(ABC):
     """Writes one export image by image, in memory that does not grow with their number."""
 
+    places_images: ClassVar[bool] = True
+    """Whether images are copied, linked or referenced, as the context says."""
+    reads_images: ClassVar[bool] = False
+    """Whether images are read whatever the context says."""
+
     def __init__(self, context: Context) -> None:
         self.context = context
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether an image whose file is gone cannot be written."""
+        return self.reads_images or (self.places_images and self.context.images != "reference")
 
     @abstractmethod
     def add(self, item: Item) -> None:
@@ -196,11 +211,26 @@ class Writer(ABC):
     def discard(self) -> None:  # noqa: B027
         """Release open files, whether the export ended well or not."""
 
+    def read_back(self, item: Item) -> int | None:
+        """Return how many mask pixels the format's reader gets otherwise than the item has them, after `close`.
+
+        Images have to come in the order in which they were added. None: the format has no reader for masks.
+
+        Raises:
+            FormatError: when what was written cannot be read.
+        """
+        return None
+
     @classmethod
     def measure(cls, item: Item, options: dict[str, Value]) -> Loss:
         """Return what the format loses of an image, without writing."""
         masks = [mask for mask in item.masks if mask.pixels.any()]
         return Loss(len(masks), 0, sum(int(mask.pixels.sum()) for mask in masks))
+
+
+def in_part(item: Item, name: str) -> str:
+    """Return `name` in the folder of the item's part, or as it is without a split."""
+    return f"{item.split}/{name}" if item.split else name
 
 
 def rule_words(rule: str, threshold: float) -> str:

@@ -10,9 +10,8 @@ import base64
 import contextlib
 import html
 import io
-import shutil
 from collections.abc import Iterable
-from typing import Any, BinaryIO
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,7 +21,6 @@ from PIL import Image
 from camviewer import __version__
 from camviewer.catalogue.parameters import Value
 from camviewer.errors import ImageError
-from camviewer.formats import disk
 from camviewer.formats.records import Context, Item, ItemBox, ItemMap, ItemMask, Loss, Writer, rule_words
 from camviewer.formats.report_style import ALERT, CHECK, MARK, STYLE
 from camviewer.formats.strict_json import finite
@@ -49,43 +47,34 @@ _STATUS = {
 
 
 class ReportWriter(Writer):
-    """Writes ``report.html``; articles are collected beside it and joined at the end."""
+    """Writes ``report.html``; the head, which counts the images, is written at the end."""
+
+    places_images = False
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._path = context.folder / NAME
-        self._body: BinaryIO | None = None
         self._colours = {entry.id: entry.colour for entry in context.categories}
         self._budget = int(context.options.get("size", 48)) * 1_000_000 // max(context.total, 1)
         self._images = self._reviewed = 0
         self._predicted: dict[str, int] = {}
-        with disk.writing(self._path):
-            self._body = self._path.with_suffix(".articles").open("w+b")
+        self._body = context.output.spool()
 
     def add(self, item: Item) -> None:
-        assert self._body is not None
-        article = self._article(item)
-        with disk.writing(self._path):
-            self._body.write(article.encode("utf-8", "replace"))
+        self.context.output.spill(NAME, self._body, self._article(item).encode("utf-8", "replace"))
         self._images += 1
         self._reviewed += item.reviewed
         if item.top:
             self._predicted[item.top[0][1]] = self._predicted.get(item.top[0][1], 0) + 1
 
     def close(self) -> None:
-        assert self._body is not None
-        with disk.writing(self._path), self._path.open("wb") as page:
-            page.write(self._head().encode("utf-8", "replace"))
-            self._body.seek(0)
-            shutil.copyfileobj(self._body, page, 1 << 20)
-            page.write(self._foot().encode())
-            self._body.close()
-            self._path.with_suffix(".articles").unlink()
+        output = self.context.output
+        output.append(NAME, self._head().encode("utf-8", "replace"))
+        output.unspool(NAME, self._body)
+        output.append(NAME, self._foot().encode())
 
     def discard(self) -> None:
-        if self._body is not None:
-            with contextlib.suppress(OSError):
-                self._body.close()
+        with contextlib.suppress(OSError):
+            self._body.close()
 
     @classmethod
     def measure(cls, item: Item, options: dict[str, Value]) -> Loss:

@@ -6,7 +6,6 @@ import numpy as np
 
 from camviewer.catalogue.parameters import Value
 from camviewer.errors import UsageError
-from camviewer.formats import disk
 from camviewer.formats.indexed import measure_overlap, numbers, raster
 from camviewer.formats.rasters import png
 from camviewer.formats.records import Context, Item, Loss, Writer
@@ -24,13 +23,11 @@ class MmsegWriter(Writer):
     def add(self, item: Item) -> None:
         part = item.split or "train"
         self.context.place_image(item, f"img_dir/{part}/{item.stem}")
-        disk.write_bytes(self.context.folder / "ann_dir" / part / f"{item.stem}.png", png(raster(item, self._numbers)))
+        self.context.output.write(f"ann_dir/{part}/{item.stem}.png", png(raster(item, self._numbers)))
 
     def close(self) -> None:
         names = ["background", *(entry.name for entry in self.context.categories)]
-        disk.write_bytes(
-            self.context.folder / "classes.json", encode({"classes": names, "reduce_zero_label": False}, indent=1)
-        )
+        self.context.output.write("classes.json", encode({"classes": names, "reduce_zero_label": False}, indent=1))
 
     @classmethod
     def measure(cls, item: Item, options: dict[str, Value]) -> Loss:
@@ -44,6 +41,8 @@ class NnunetWriter(Writer):
     ``imagesTs`` and ``labelsTs``.
     """
 
+    reads_images = True
+
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._numbers = numbers(context.categories, title="nnU-Net")
@@ -51,20 +50,19 @@ class NnunetWriter(Writer):
         self._ignore = bool(context.options["ignore"])
         if self._ignore and self._low >= self._high:
             raise UsageError("The uncertain band needs a lower threshold below its upper one.")
-        self._folder = context.folder / f"Dataset{int(context.options['id']):03d}_Camviewer"
+        self._folder = f"Dataset{int(context.options['id']):03d}_Camviewer"
         self._training = 0
 
     def add(self, item: Item) -> None:
         test = item.split == "test"
         case = item.flat
-        relative = self._folder.relative_to(self.context.folder).as_posix()
-        image = f"{relative}/{'imagesTs' if test else 'imagesTr'}/{case}_0000"
+        image = f"{self._folder}/{'imagesTs' if test else 'imagesTr'}/{case}_0000"
         # PNG and nothing else: the images share one ending with the labels.
         self.context.place_image(item, image, ending=".png", mode="copy")
         values = raster(item, self._numbers)
         if self._ignore:
             values[self._uncertain(item)] = len(self._numbers) + 1
-        disk.write_bytes(self._folder / ("labelsTs" if test else "labelsTr") / f"{case}.png", png(values))
+        self.context.output.write(f"{self._folder}/{'labelsTs' if test else 'labelsTr'}/{case}.png", png(values))
         self._training += not test
 
     def _uncertain(self, item: Item) -> BoolMask:
@@ -91,7 +89,7 @@ class NnunetWriter(Writer):
             "numTraining": self._training,
             "file_ending": ".png",
         }
-        disk.write_bytes(self._folder / "dataset.json", encode(data, indent=1))
+        self.context.output.write(f"{self._folder}/dataset.json", encode(data, indent=1))
 
     @classmethod
     def measure(cls, item: Item, options: dict[str, Value]) -> Loss:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camviewer import __version__
-from camviewer.formats import disk
 from camviewer.formats.records import Context, Item, Writer
 from camviewer.formats.strict_json import encode, finite
 from camviewer.project.records import BoolMask
@@ -43,7 +42,6 @@ class CvatWriter(Writer):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._path = context.folder / "annotations.xml"
         self._next = 0
         labels = "".join(
             f"<label><name>{_attribute(entry.name)[1:-1]}</name><color>{entry.colour.lower()}</color></label>"
@@ -85,8 +83,7 @@ class CvatWriter(Writer):
         self._append("</annotations>\n")
 
     def _append(self, text: str) -> None:
-        with disk.writing(self._path), self._path.open("ab") as handle:
-            handle.write(text.encode("utf-8", "replace"))
+        self.context.output.append("annotations.xml", text.encode("utf-8", "replace"))
 
 
 class LabelStudioWriter(Writer):
@@ -94,7 +91,6 @@ class LabelStudioWriter(Writer):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._path = context.folder / "tasks.json"
         self._first = True
         self._append(b"[")
 
@@ -148,8 +144,7 @@ class LabelStudioWriter(Writer):
         self._append(b"\n]\n")
 
     def _append(self, data: bytes) -> None:
-        with disk.writing(self._path), self._path.open("ab") as handle:
-            handle.write(data)
+        self.context.output.append("tasks.json", data)
 
 
 _SIZES = (3, 4, 8, 16)

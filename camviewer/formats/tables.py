@@ -9,9 +9,8 @@ import numpy as np
 from PIL import Image
 
 from camviewer.catalogue.parameters import Value
-from camviewer.formats import disk
 from camviewer.formats.names import UniqueNames, safe_part
-from camviewer.formats.records import Context, Item, Loss, Writer
+from camviewer.formats.records import Context, Item, Loss, Writer, in_part
 from camviewer.formats.strict_json import finite
 from camviewer.regions.measures import mask_box
 
@@ -25,9 +24,10 @@ COLUMNS = [
 class CsvWriter(Writer):
     """Writes ``summary.csv``: a row a mask, and one for an image without regions."""
 
+    places_images = False
+
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._path = context.folder / "summary.csv"
         self._append([COLUMNS])
 
     def add(self, item: Item) -> None:
@@ -48,8 +48,7 @@ class CsvWriter(Writer):
     def _append(self, rows: list[list[object]] | list[list[str]]) -> None:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
-        with disk.writing(self._path), self._path.open("ab") as handle:
-            handle.write(text.getvalue().encode("utf-8", "replace"))
+        self.context.output.append("summary.csv", text.getvalue().encode("utf-8", "replace"))
 
 
 def _blank(value: float | None) -> object:
@@ -59,22 +58,24 @@ def _blank(value: float | None) -> object:
 class SoftMaskWriter(Writer):
     """Writes each map over the whole image: 16-bit PNG of the positive part, or the raw values as ``.npz``."""
 
+    places_images = False
+
     def add(self, item: Item) -> None:
         names = UniqueNames()
         for found in item.maps:
             tail = names.take(safe_part(f"{found.method}_{found.layer}_{self.context.name_of(found.class_id)}"))
-            path = self.context.folder / item.split / f"{item.stem}_{tail.replace(' ', '_')}"
+            path = in_part(item, f"{item.stem}_{tail.replace(' ', '_')}")
             values = found.geometry.upsample(found.values)
             buffer = io.BytesIO()
             if self.context.options.get("kind", "png") == "npz":
                 np.savez_compressed(buffer, map=values)
-                disk.write_bytes(path.with_name(path.name + ".npz"), buffer.getvalue())
+                self.context.output.write(path + ".npz", buffer.getvalue())
                 continue
             positive = np.maximum(values, 0)
             peak = float(positive.max())
             scaled = np.rint(positive * (65535 / peak)) if peak > 0 else positive
             Image.fromarray(scaled.astype(np.uint16)).save(buffer, "PNG")
-            disk.write_bytes(path.with_name(path.name + ".png"), buffer.getvalue())
+            self.context.output.write(path + ".png", buffer.getvalue())
 
     @classmethod
     def measure(cls, item: Item, options: dict[str, Value]) -> Loss:

@@ -23,7 +23,6 @@ from PIL import Image
 
 from camviewer.catalogue.parameters import Value
 from camviewer.errors import FormatError
-from camviewer.formats import disk
 from camviewer.formats.indexed import measure_overlap, numbers, raster
 from camviewer.formats.names import UniqueNames, safe_part
 from camviewer.formats.records import Context, Edges, Item, Loss, Writer, boxes_of
@@ -66,11 +65,11 @@ class VocWriter(Writer):
         self._lists: dict[str, list[str]] = {}
 
     def add(self, item: Item) -> None:
-        folder = self.context.folder
+        output = self.context.output
         name = self.context.place_image(item, f"JPEGImages/{item.flat}").rsplit("/", 1)[-1]
-        disk.write_bytes(folder / "Annotations" / f"{item.flat}.xml", self._xml(item, name))
-        disk.write_bytes(folder / "SegmentationClass" / f"{item.flat}.png", indexed_png(raster(item, self._numbers)))
-        disk.write_bytes(folder / "SegmentationObject" / f"{item.flat}.png", indexed_png(_objects(item)))
+        output.write(f"Annotations/{item.flat}.xml", self._xml(item, name))
+        output.write(f"SegmentationClass/{item.flat}.png", indexed_png(raster(item, self._numbers)))
+        output.write(f"SegmentationObject/{item.flat}.png", indexed_png(_objects(item)))
         self._lists.setdefault(item.split or "train", []).append(item.flat)
 
     def _xml(self, item: Item, name: str) -> bytes:
@@ -107,7 +106,7 @@ class VocWriter(Writer):
         for part, stems in lists.items():
             data = "".join(stem + "\n" for stem in stems).encode("utf-8", "replace")
             for kind in ("Main", "Segmentation"):
-                disk.write_bytes(self.context.folder / "ImageSets" / kind / f"{part}.txt", data)
+                self.context.output.write(f"ImageSets/{kind}/{part}.txt", data)
         colours = palette()
         lines = ["# label:color_rgb:parts:actions", "background:0,0,0::"]
         for class_id, name in self._names.items():
@@ -115,7 +114,7 @@ class VocWriter(Writer):
             red, green, blue = colours[at : at + 3]
             lines.append(f"{name.replace(':', '_')}:{red},{green},{blue}::")
         text = "\n".join(lines) + "\n"
-        disk.write_bytes(self.context.folder / "labelmap.txt", text.encode("utf-8", "replace"))
+        self.context.output.write("labelmap.txt", text.encode("utf-8", "replace"))
 
     @classmethod
     def measure(cls, item: Item, options: dict[str, Value]) -> Loss:

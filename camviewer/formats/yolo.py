@@ -17,7 +17,6 @@ import numpy as np
 
 from camviewer.catalogue.parameters import Value
 from camviewer.errors import FormatError
-from camviewer.formats import disk
 from camviewer.formats.polygons import index_polygons
 from camviewer.formats.records import Context, Edges, Item, ItemBox, ItemMask, Loss, Writer, boxes_of
 from camviewer.images.geometry import Size
@@ -36,8 +35,8 @@ class _YoloWriter(Writer):
     def add(self, item: Item) -> None:
         part = item.split or "train"
         self.context.place_image(item, f"images/{part}/{item.stem}")
-        path = self.context.folder / "labels" / part / f"{item.stem}.txt"
-        disk.write_bytes(path, "".join(row + "\n" for row in self.rows(item)).encode())
+        text = "".join(row + "\n" for row in self.rows(item))
+        self.context.output.write(f"labels/{part}/{item.stem}.txt", text.encode())
 
     @abstractmethod
     def rows(self, item: Item) -> list[str]:
@@ -53,7 +52,7 @@ class _YoloWriter(Writer):
         lines += [
             f"  {i}: {json.dumps(entry.name, ensure_ascii=False)}" for i, entry in enumerate(self.context.categories)
         ]
-        disk.write_bytes(self.context.folder / "data.yaml", ("\n".join(lines) + "\n").encode("utf-8", "replace"))
+        self.context.output.write("data.yaml", ("\n".join(lines) + "\n").encode("utf-8", "replace"))
 
 
 class YoloDetectionWriter(_YoloWriter):

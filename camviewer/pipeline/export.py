@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,101 +14,22 @@ from camviewer.catalogue.formats import FormatSpec, format_spec
 from camviewer.catalogue.parameters import Value, complete
 from camviewer.errors import Cancelled, ExportError, FormatError, ImageError, ProjectError, UsageError
 from camviewer.formats import disk
-from camviewer.formats.pictures import IMAGE_MODES, ImageMode
-from camviewer.formats.records import Category, Context, Item, ItemMask
+from camviewer.formats.output import Output
+from camviewer.formats.pictures import IMAGE_MODES, ImageMode, is_turned, missing
+from camviewer.formats.records import Context, Item, Loss, Writer
 from camviewer.formats.registry import writer
 from camviewer.formats.strict_json import encode
-from camviewer.pipeline.export_source import Entry, Regions, Source, StatusFilter, open_source
+from camviewer.pipeline.export_classes import ClassMapping
+from camviewer.pipeline.export_records import ExportReport, ExportRequest
+from camviewer.pipeline.export_source import Entry, Source, StatusFilter, open_source
+from camviewer.pipeline.export_tally import Tally
 from camviewer.pipeline.publish import MANIFEST, publish, report_name
 from camviewer.pipeline.split import PARTS, check_ratios, read_groups, split
 
+__all__ = ["ExportReport", "ExportRequest", "export"]
 
-@dataclass(frozen=True, slots=True)
-class ExportRequest:
-    """What to export, and how.
-
-    Attributes:
-        source: project file, folder with one, or explain folder.
-        format: name in the table of formats.
-        out: folder of the result.
-        status: ``reviewed`` or ``all``; None takes reviewed for projects and all for explain folders.
-        options: values of the format's parameters.
-        regions: of explain folders, the first class of each image (as ``mask`` in ``explain.json``) or all classes.
-        ratios: of train, val and test; empty for no split.
-        seed: of the split.
-        groups, group_column: CSV file and its column whose values never fall on two sides of the split.
-        class_map: new name by old name; an empty new name leaves the class out. Equal new names are one class.
-        images: whether image files are referenced, copied or linked; None takes what the format needs.
-        strip: remove metadata from copied images.
-        image_root: where the images lie, when not where they were.
-        files: only these images, as the source names them; None for all.
-    """
-
-    source: Path
-    format: str
-    out: Path
-    status: StatusFilter | None = None
-    options: dict[str, Value] = field(default_factory=dict)
-    regions: Regions = "predicted"
-    ratios: tuple[float, ...] = ()
-    seed: int = 0
-    groups: Path | None = None
-    group_column: str = ""
-    class_map: dict[str, str] = field(default_factory=dict)
-    images: ImageMode | None = None
-    strip: bool = False
-    image_root: Path | None = None
-    files: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ExportReport:
-    """What was exported, or would be.
-
-    Attributes:
-        images: written, `empty` of them without a region and `unreviewed` of them not reviewed.
-        regions: annotations written.
-        pixels: pixels of the masks; `pixels_lost` of them a reader of the format would get wrong.
-        left_out: how many images stayed out, by reason.
-        parts: images in each part of the split.
-        problems: sentences about single images, at most 100.
-        entries: top-level files and folders.
-    """
-
-    format: str
-    out: Path
-    images: int
-    regions: int
-    empty: int
-    unreviewed: int
-    pixels: int
-    pixels_lost: int
-    left_out: dict[str, int]
-    parts: dict[str, int]
-    classes: dict[str, int]
-    problems: tuple[str, ...]
-    entries: tuple[str, ...] = ()
-    dry_run: bool = False
-
-    @property
-    def sentence(self) -> str:
-        """The result in words."""
-        verb = "would be exported" if self.dry_run else "exported"
-        text = f"{self.images} image{'' if self.images == 1 else 's'} {verb}, {self.regions} regions."
-        if self.left_out:
-            reasons = ", ".join(f"{count} {why}" for why, count in sorted(self.left_out.items()))
-            stay = sum(self.left_out.values())
-            text += f" {stay} image{' stays' if stay == 1 else 's stay'} out: {reasons}."
-        if self.pixels_lost and self.pixels:
-            text += f" The format changes {self.pixels_lost} of {self.pixels} mask pixels."
-        return text
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values, with the sentence; without the folder's place on this machine."""
-        data = asdict(self)
-        data.pop("out")
-        data["sentence"] = self.sentence
-        return data
+REHEARSED = 8
+"""Images of a trial run that are written in mind, whatever it takes; further ones as long as the time allows."""
 
 
 def export(
@@ -116,8 +38,12 @@ def export(
     dry_run: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    rehearse: float = 2.0,
 ) -> ExportReport:
     """Export, or only count with `dry_run`.
+
+    A trial run does all that the export does but write, for as many images as `rehearse` allows; of the rest only the
+    regions are counted, and the sizes of files are extrapolated.
 
     The result is written beside `request.out` and moved there when it is whole; cancelled, failed or killed, it
     leaves the folder as it was.
@@ -125,6 +51,7 @@ def export(
     Args:
         on_progress: called with (images done, images in all).
         cancelled: asked before each image.
+        rehearse: seconds of a trial run.
 
     Raises:
         UsageError: for a wrong option.
@@ -136,18 +63,28 @@ def export(
     options = complete(spec.parameters, request.options, owner=spec.title)
     if request.images is not None and request.images not in IMAGE_MODES:
         raise UsageError(f"Images can be handled as {', '.join(IMAGE_MODES)}, not {request.images!r}.")
+    if request.max_doubt is not None and not 0 <= request.max_doubt <= 1:
+        raise UsageError(f"A doubt lies between 0 and 1, not at {request.max_doubt:g}.")
     ratios = check_ratios(request.ratios) if request.ratios else ()
     source = open_source(request.source, regions=request.regions, image_root=request.image_root)
     try:
         return _Export(request, spec, options, ratios, source).run(
-            dry_run=dry_run, on_progress=on_progress, cancelled=cancelled
+            rehearse if dry_run else None, on_progress or _ignore, cancelled or _never
         )
     finally:
         source.close()
 
 
+def _ignore(_done: int, _total: int) -> None:
+    pass
+
+
+def _never() -> bool:
+    return False
+
+
 class _Export:
-    """One export under way: the counts, and the steps in their order."""
+    """One export under way, and its steps in their order."""
 
     def __init__(
         self,
@@ -163,64 +100,119 @@ class _Export:
         self._ratios = ratios
         self._source = source
         self._status: StatusFilter = request.status or source.default_status
-        self._categories, self._class_of = _map_classes(source.categories, request.class_map)
-        self._left_out: dict[str, int] = {}
-        self._problems: list[str] = []
-        self._images = self._regions = self._empty = self._unreviewed = self._pixels = self._lost = 0
-        self._parts: dict[str, int] = {}
-        self._per_class: dict[str, int] = {}
-        self._seen: list[dict[str, Any]] = []
+        self._classes = ClassMapping(source.categories, request.class_map)
+        self._images: ImageMode = request.images or ("copy" if spec.images else "reference")
+        self._tally = Tally(self._classes.categories)
 
     def run(
         self,
-        *,
-        dry_run: bool,
-        on_progress: Callable[[int, int], None] | None,
-        cancelled: Callable[[], bool] | None,
+        rehearse: float | None,
+        on_progress: Callable[[int, int], None],
+        cancelled: Callable[[], bool],
     ) -> ExportReport:
         entries = self._choose()
         out = self._request.out.absolute()
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        make = writer(self._spec.name)
-        staging = None if dry_run else disk.partial_folder(out.parent)
-        active = None
+        staging = None if rehearse is not None else disk.partial_folder(out.parent)
+        active: Writer | None = None
         try:
-            context = None if staging is None else self._context(staging, out, entries, created)
-            active = None if context is None else make(context)
-            for done, entry in enumerate(entries):
-                if cancelled is not None and cancelled():
-                    raise Cancelled
-                if on_progress is not None:
-                    on_progress(done, len(entries))
-                try:
-                    item = self._item(entry)
-                    if active is not None:
-                        active.add(item)
-                    loss = make.measure(item, self._options)
-                except (ImageError, FormatError, ProjectError) as error:
-                    self._leave_out("cannot be read", error.message)
-                    continue
-                self._count(item, loss.regions, loss.pixels, loss.of)
-                for note in loss.notes:
-                    self._note(f"{item.file}: {note}")
-            if not self._images:
+            output = Output(staging)
+            active = writer(self._spec.name)(self._context(output, out, entries, created))
+            steps = len(entries) * (2 if self._request.verify and staging is not None else 1)
+            written = self._write(active, output, entries, rehearse, lambda done: on_progress(done, steps), cancelled)
+            if not self._tally.images:
                 raise ExportError(self._nothing())
-            if active is None or staging is None:
-                return self._report(dry_run=True)
+            output.begin()
             active.close()
-            disk.write_bytes(staging / MANIFEST, encode(self._manifest(created), indent=1))
-            names = sorted(path.name for path in staging.iterdir())
-            report = replace(self._report(dry_run=False), entries=tuple(names))
-            disk.write_bytes(staging / report_name(self._spec.name), encode(report.to_json(), indent=1))
+            self._tally.extrapolate(output)
+            output.write(MANIFEST, encode(self._manifest(created), indent=1))
+            if staging is None:
+                return self._report(output, dry_run=True)
+            if self._request.verify:
+                self._read_back(active, written, lambda done: on_progress(len(entries) + done, steps), cancelled)
+            names = tuple(sorted(path.name for path in staging.iterdir()))
+            report = replace(self._report(output), entries=names, verified=self._request.verify)
+            output.write(report_name(self._spec.name), encode(report.to_json(), indent=1))
             publish(staging, out, format_name=self._spec.name)
-            if on_progress is not None:
-                on_progress(len(entries), len(entries))
+            on_progress(steps, steps)
             return report
         finally:
             if active is not None:
                 active.discard()
             if staging is not None:
                 disk.remove(staging)
+
+    def _write(
+        self,
+        active: Writer,
+        output: Output,
+        entries: list[Entry],
+        rehearse: float | None,
+        on_progress: Callable[[int], None],
+        cancelled: Callable[[], bool],
+    ) -> list[Entry]:
+        """Write the images, or rehearse it for so many seconds; return those that could be read."""
+        until = None if rehearse is None else time.monotonic() + rehearse
+        written = []
+        for done, entry in enumerate(entries if until is None else _every_part_first(entries)):
+            if cancelled():
+                raise Cancelled
+            on_progress(done)
+            fully = until is None or done < REHEARSED or time.monotonic() < until
+            try:
+                item = self._item(entry)
+                if self._is_doubtful(item):
+                    self._tally.leave_out("in doubt", entry.item.file)
+                    continue
+                if fully:
+                    output.begin((item.stem, item.flat), item.split)
+                    active.add(item)
+                elif item.source is None and active.needs_images:
+                    raise missing(item.file)
+                loss = active.measure(item, self._options)
+            except (ImageError, FormatError, ProjectError) as error:
+                self._tally.leave_out("cannot be read", entry.item.file, error.message)
+                continue
+            if fully:
+                output.end(loss.regions)
+                if self._misleads(item):
+                    self._tally.turned += 1
+            self._tally.count(item, loss, rehearsed=fully)
+            written.append(entry)
+        return written
+
+    def _read_back(
+        self, active: Writer, entries: list[Entry], on_progress: Callable[[int], None], cancelled: Callable[[], bool]
+    ) -> None:
+        """Compare every image with what the format's own reader finds.
+
+        Raises:
+            ExportError: when one differs by other pixels than were counted.
+        """
+        for done, entry in enumerate(entries):
+            if cancelled():
+                raise Cancelled
+            on_progress(done)
+            item = self._item(entry)
+            found = active.read_back(item)
+            expected: Loss = active.measure(item, self._options)
+            if found is not None and found != expected.pixels:
+                raise ExportError(
+                    f"{item.file} reads back with {found} other pixels instead of {expected.pixels}; nothing was "
+                    "written. Please report this."
+                )
+
+    def _is_doubtful(self, item: Item) -> bool:
+        limit = self._request.max_doubt
+        if limit is None or item.reviewed:
+            return False
+        return any(not mask.reviewed and mask.doubt is not None and mask.doubt > limit for mask in item.masks)
+
+    def _misleads(self, item: Item) -> bool:
+        """Return whether readers may see the image itself turned against its regions."""
+        if self._images != "reference" or self._spec.exactness in {"picture", "values"} or item.source is None:
+            return False
+        return is_turned(item.source)
 
     def _choose(self) -> list[Entry]:
         wanted = None if self._request.files is None else set(self._request.files)
@@ -229,7 +221,7 @@ class _Export:
             if wanted is not None and entry.item.file not in wanted:
                 continue
             if entry.left_out:
-                self._leave_out(entry.left_out)
+                self._tally.leave_out(entry.left_out, entry.item.file)
             else:
                 chosen.append(entry)
         if not chosen:
@@ -251,18 +243,18 @@ class _Export:
         for entry in chosen:
             group = known.get(PurePosixPath(entry.item.file).stem.casefold())
             if not group:
-                self._note(f"{entry.item.file} has no {self._request.group_column} and is a group of its own.")
+                self._tally.note(f"{entry.item.file} has no {self._request.group_column} and is a group of its own.")
             groups.append(f"group {group}" if group else f"image {entry.key}")
         return groups
 
-    def _context(self, staging: Path, out: Path, entries: list[Entry], created: str) -> Context:
+    def _context(self, output: Output, out: Path, entries: list[Entry], created: str) -> Context:
         return Context(
-            folder=staging,
+            output=output,
             target=out,
-            categories=self._categories,
+            categories=self._classes.categories,
             options=self._options,
             splits=PARTS[: len(self._ratios)] if self._ratios else ("",),
-            images=self._request.images or ("copy" if self._spec.images else "reference"),
+            images=self._images,
             strip=self._request.strip,
             reviewed=all(entry.item.reviewed for entry in entries),
             created=created,
@@ -272,83 +264,19 @@ class _Export:
         )
 
     def _item(self, entry: Entry) -> Item:
-        item = self._source.load(entry)
-        if not self._request.class_map:
-            return item
-        masks: dict[int, ItemMask] = {}
-        for mask in item.masks:
-            new = self._class_of.get(mask.class_id)
-            if new is None:
-                continue
-            if new in masks:
-                mask = replace(masks[new], pixels=masks[new].pixels | mask.pixels)
-            masks[new] = replace(mask, class_id=new)
-        boxes = tuple(
-            replace(box, class_id=self._class_of[box.class_id]) for box in item.boxes if box.class_id in self._class_of
-        )
-        maps = tuple(
-            replace(found, class_id=self._class_of[found.class_id])
-            for found in item.maps
-            if found.class_id in self._class_of
-        )
-        names = {entry.id: entry.name for entry in self._categories}
-        top = tuple(
-            (self._class_of[class_id], names[self._class_of[class_id]], probability)
-            for class_id, _, probability in item.top
-            if class_id in self._class_of
-        )
-        return replace(item, masks=tuple(masks.values()), boxes=boxes, maps=maps, top=top)
-
-    def _count(self, item: Item, regions: int, lost: int, pixels: int) -> None:
-        self._images += 1
-        self._regions += regions
-        self._lost += lost
-        self._pixels += pixels
-        self._empty += not regions
-        self._unreviewed += not item.reviewed
-        if item.split:
-            self._parts[item.split] = self._parts.get(item.split, 0) + 1
-        names = {entry.id: entry.name for entry in self._categories}
-        for class_id in {mask.class_id for mask in item.masks if mask.pixels.any()}:
-            name = names.get(class_id, str(class_id))
-            self._per_class[name] = self._per_class.get(name, 0) + 1
-        row: dict[str, Any] = {"file": item.file, "status": item.status if item.reviewed else "unreviewed"}
-        if item.split:
-            row["part"] = item.split
-        self._seen.append(row)
-
-    def _leave_out(self, why: str, problem: str = "") -> None:
-        self._left_out[why] = self._left_out.get(why, 0) + 1
-        if problem:
-            self._note(problem)
-
-    def _note(self, sentence: str) -> None:
-        if len(self._problems) < 100:
-            self._problems.append(sentence)
+        return self._classes.apply(self._source.load(entry))
 
     def _nothing(self) -> str:
-        if not self._left_out:
+        left_out = self._tally.left_out
+        if not left_out:
             return "There is no image to export."
-        reasons = ", ".join(f"{count} {why}" for why, count in sorted(self._left_out.items()))
+        reasons = ", ".join(f"{count} {why}" for why, count in sorted(left_out.items()))
         hint = "" if self._status == "all" else " Review images first, or export all."
         return f"There is nothing to export: {reasons}.{hint}"
 
-    def _report(self, *, dry_run: bool) -> ExportReport:
-        return ExportReport(
-            self._spec.name,
-            self._request.out,
-            self._images,
-            self._regions,
-            self._empty,
-            self._unreviewed,
-            self._pixels,
-            self._lost,
-            self._left_out,
-            self._parts,
-            self._per_class,
-            tuple(self._problems),
-            dry_run=dry_run,
-        )
+    def _report(self, output: Output, *, dry_run: bool = False) -> ExportReport:
+        rows = tuple(output.rows.values())
+        return self._tally.report(self._spec.name, self._request.out, rows, dry_run=dry_run)
 
     def _manifest(self, created: str) -> dict[str, Any]:
         return {
@@ -358,33 +286,19 @@ class _Export:
             "format": self._spec.name,
             "options": self._options,
             "status": self._status,
-            "review": "unreviewed" if self._unreviewed else "reviewed",
+            "review": "unreviewed" if self._tally.unreviewed else "reviewed",
             "split": {"ratios": list(self._ratios), "seed": self._request.seed, "group": self._request.group_column},
-            "classes": [{"id": entry.id, "name": entry.name} for entry in self._categories],
+            "classes": [{"id": entry.id, "name": entry.name} for entry in self._classes.categories],
             "runs": self._source.runs(),
-            "images": self._seen,
+            "images": self._tally.rows,
         }
 
 
-def _map_classes(
-    categories: tuple[Category, ...], class_map: dict[str, str]
-) -> tuple[tuple[Category, ...], dict[int, int]]:
-    """Return the new categories, and the new id of each old one that stays.
-
-    Raises:
-        UsageError: when the map names a class that does not exist.
-    """
-    if not class_map:
-        return categories, {entry.id: entry.id for entry in categories}
-    unknown = set(class_map) - {entry.name for entry in categories}
-    if unknown:
-        raise UsageError(f"There is no class {min(unknown)!r} to map.")
-    new: dict[str, Category] = {}
-    class_of: dict[int, int] = {}
-    for entry in categories:
-        name = class_map.get(entry.name, entry.name)
-        if not name:
-            continue
-        kept = new.setdefault(name, Category(len(new) + 1, name, entry.colour))
-        class_of[entry.id] = kept.id
-    return tuple(new.values()), class_of
+def _every_part_first(entries: list[Entry]) -> list[Entry]:
+    """Return the entries in an order in which the parts of the split take turns, so that each is rehearsed."""
+    turn: dict[str, int] = {}
+    ranked = []
+    for entry in entries:
+        turn[entry.item.split] = turn.get(entry.item.split, 0) + 1
+        ranked.append((turn[entry.item.split], entry))
+    return [entry for _, entry in sorted(ranked, key=lambda pair: pair[0])]

@@ -137,6 +137,7 @@ class ExplainSource(Source):
                 method=maps[mask.map].method,
                 layer=maps[mask.map].layer,
                 rule=rule_words(rule.rule, rule.threshold),
+                doubt=mask.doubt,
             )
             for mask in row.masks
             if mask.map in wanted

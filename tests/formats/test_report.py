@@ -15,6 +15,7 @@ from PIL import Image
 
 from camviewer.catalogue.formats import format_spec
 from camviewer.catalogue.parameters import complete
+from camviewer.formats.output import Output
 from camviewer.formats.records import Context, Item, ItemBox, ItemMap, ItemMask
 from camviewer.formats.report import DISCLAIMER, ReportWriter
 from camviewer.images.geometry import Affine, Geometry
@@ -94,8 +95,8 @@ def report(folder: Path, items: list[Item], *, total: int = 0, **options) -> tup
         "threshold": 0.5,
     }
     context = Context(
-        folder, folder, CATEGORIES, values, created="2026-01-02T03:04:05+00:00", total=total or len(items), runs=(run,),
-        source="my & folder",
+        Output(folder), folder, CATEGORIES, values, created="2026-01-02T03:04:05+00:00", total=total or len(items),
+        runs=(run,), source="my & folder",
     )  # fmt: skip
     writer = ReportWriter(context)
     for item in items:
