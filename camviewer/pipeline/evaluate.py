@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from camviewer.errors import CamviewerError, Cancelled, UsageError
 from camviewer.evaluation.tally import MapMeasures, MaskMeasures, Tally, TriageMeasures
 from camviewer.formats.explain_reader import ExplainFolder, ImageRow, MapRow, read_explain
 from camviewer.images.decode import read_image
-from camviewer.images.geometry import Affine, FloatMap, Geometry, Size
+from camviewer.images.geometry import FloatMap, Size
 from camviewer.models.records import LoadRequest
 from camviewer.pipeline.truth import Truth, TruthFolder
 from camviewer.project.records import Run
@@ -24,7 +24,7 @@ from camviewer.regions.refine import refine_mask
 
 if TYPE_CHECKING:
     from camviewer.cam.explainer import Explainer
-    from camviewer.evaluation.faithfulness import Causal, Confidence
+    from camviewer.evaluation.fidelity import Faithfulness, FaithfulnessTally
     from camviewer.models.classifier import Classifier
 
 Pixels = NDArray[np.uint8]
@@ -33,18 +33,6 @@ Group = tuple[str, str]
 
 SIDE = 256
 """Longer side of the grid that maps are measured on; masks are measured at full size."""
-
-
-@dataclass(frozen=True, slots=True)
-class Faithfulness:
-    """Means over the images: what the network does when only the map's part is left, or goes first."""
-
-    images: int
-    average_drop: float
-    increase: float
-    average_gain: float
-    deletion_auc: float
-    insertion_auc: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +240,7 @@ class _Network:
         self._random: Explainer | None = None
         self._pictures: list[Pixels] = []
         self._wanted = faithfulness
-        self._whole: dict[Group, list[float]] = {}
-        self._masked: dict[Group, list[float]] = {}
-        self._curves: dict[Group, list[Causal]] = {}
+        self._tallies: dict[Group, FaithfulnessTally] = {}
 
     def random_maps(self, pixels: Pixels, wanted: Sequence[MapRow]) -> list[tuple[Group, FloatMap]]:
         """Return the random network's maps of the same class, upsampled to the image."""
@@ -299,54 +285,18 @@ class _Network:
         """Count faithfulness of an image's maps, where it is wanted."""
         if not self._wanted:
             return
-        import torch
-
-        from camviewer.evaluation.faithfulness import baseline, deletion_insertion, mask_input
-
-        classifier = self._classifier
-        inputs, _ = classifier.prepare(pixels)
-        picture = inputs[0]
-
-        def probabilities(batch: torch.Tensor) -> torch.Tensor:
-            with torch.no_grad():
-                return classifier.probabilities(classifier.logits(batch)).cpu()
+        from camviewer.evaluation.fidelity import FaithfulnessTally
 
         for entry in _first_of_each(row.maps):
-            if entry.file is None:
-                continue
-            geometry = self._results.geometry(row, entry)
-            on_input = _on_input(geometry).upsample(self._results.read_map(entry))
-            values = torch.from_numpy(np.ascontiguousarray(on_input))
-            group = (entry.method, entry.layer)
-            fill = baseline(picture, "blur")
-            found = probabilities(torch.stack([picture, mask_input(picture, values)]))[:, entry.class_index].tolist()
-            self._whole.setdefault(group, []).append(min(1.0, found[0]))
-            self._masked.setdefault(group, []).append(min(1.0, found[1]))
-            self._curves.setdefault(group, []).append(
-                deletion_insertion(probabilities, picture, values, entry.class_index, fill=fill)
-            )
+            if entry.file is not None:
+                tally = self._tallies.setdefault((entry.method, entry.layer), FaithfulnessTally(self._classifier))
+                values = self._results.read_map(entry)
+                tally.add(pixels, values, self._results.geometry(row, entry), entry.class_index)
 
     def faithfulness(self, group: Group) -> Faithfulness | None:
         """Return the means over the images of a row."""
-        curves = self._curves.get(group)
-        if not curves:
-            return None
-        from camviewer.evaluation.faithfulness import confidence
-
-        kept: Confidence = confidence(self._whole[group], self._masked[group])
-        return Faithfulness(
-            len(curves),
-            kept.average_drop,
-            kept.increase,
-            kept.average_gain,
-            float(np.mean([curve.deletion_auc for curve in curves])),
-            float(np.mean([curve.insertion_auc for curve in curves])),
-        )
-
-
-def _on_input(geometry: Geometry) -> Geometry:
-    """Return the geometry that brings a map to the network's input instead of the image."""
-    return replace(geometry, image_size=geometry.input_size, input_to_image=Affine())
+        tally = self._tallies.get(group)
+        return tally.value() if tally is not None else None
 
 
 def _first_of_each(maps: Sequence[MapRow]) -> list[MapRow]:
