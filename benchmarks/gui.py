@@ -116,21 +116,28 @@ def gaps() -> Iterator[Row]:
     timer = QTimer()
     timer.setInterval(2)
     timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
-    window.computing.start()
-    _wait(app, lambda: not window.engine.open_jobs())
+    window.bench.computing.start()
+    _wait(app, lambda: not window.bench.engine.open_jobs())
     timer.start()
     _spin(app, 2.0)
     idle = _longest(ticks)
-    window.open_demo()
-    _wait(app, lambda: window.computing.summary is not None and window._has_map and not window.engine.open_jobs())
+    window.opening.open_demo()
+    _wait(
+        app,
+        lambda: (
+            window.bench.computing.summary is not None
+            and window.bench.computing.shown_map
+            and not window.bench.engine.open_jobs()
+        ),
+    )
     ticks.clear()
     begin = time.perf_counter()
-    window.computing.set_choice(MethodChoice("scorecam"))
-    _wait(app, lambda: bool(window.engine.open_jobs()))
+    window.bench.computing.set_choice(MethodChoice("scorecam"))
+    _wait(app, lambda: bool(window.bench.engine.open_jobs()))
     for _ in range(3):
-        _wait(app, lambda: not window.engine.open_jobs())
-        window.computing.recompute()
-        _wait(app, lambda: not window.engine.open_jobs())
+        _wait(app, lambda: not window.bench.engine.open_jobs())
+        window.bench.computing.recompute()
+        _wait(app, lambda: not window.bench.engine.open_jobs())
     timer.stop()
     yield "Longest event-loop gap, Score-CAM running", f"{_longest(ticks) * 1000:.0f} ms", "goal 50 ms"
     yield "  99th percentile", f"{_percentile(_steps(ticks), 99) * 1000:.0f} ms", f"{len(ticks):,} ticks"
@@ -301,13 +308,13 @@ def memory(shown: int = 400) -> Iterator[Row]:
         Image.fromarray(np.random.default_rng(number).integers(0, 255, (800, 1200, 3), np.uint8)).save(
             folder / f"{number}.jpg"
         )
-    window.session.open_folder(folder)
-    _wait(app, lambda: window.session.current is not None and window.session.current.pixels is not None)
-    ids = [record.id for record in window.session.records()]
+    window.bench.session.open_folder(folder)
+    _wait(app, lambda: window.bench.session.current is not None and window.bench.session.current.pixels is not None)
+    ids = [record.id for record in window.bench.session.records()]
     resident = []
     for number in range(shown):
-        window.session.show_image(ids[number % len(ids)])
-        _wait(app, lambda: window.session.current.pixels is not None)
+        window.bench.session.show_image(ids[number % len(ids)])
+        _wait(app, lambda: window.bench.session.current.pixels is not None)
         resident.append(_resident())
     half = shown // 2
     yield f"Memory, growth over the last {half} of {shown} images", f"{resident[-1] - resident[half]:.1f} MB", ""

@@ -96,7 +96,7 @@ def _run(arguments: argparse.Namespace) -> int:
         settings.value.workspace = arguments.workspace
     theme()
     window = MainWindow(settings)
-    errors.happened.connect(window.show_error)
+    errors.happened.connect(window.reporting.show_error)
     # The main window is the program: a dialog that is still open ends with it.
     window.closed.connect(app.quit, Qt.ConnectionType.QueuedConnection)
     if arguments.size:
@@ -145,16 +145,16 @@ def _open(window: object, arguments: argparse.Namespace) -> None:
     if arguments.project is not None:
         paths.insert(0, arguments.project)
     if paths:
-        window.open_paths(paths)
+        window.opening.open_paths(paths)
     if arguments.demo and not arguments.smoke_test:
-        window.open_demo()
+        window.opening.open_demo()
     model: str | None = arguments.model
     weights: Path | None = arguments.weights
     file = Path(model) if model is not None else None
     if weights is None and file is not None and file.suffix != ".py" and file.is_file():
         model, weights = None, file
     if model is not None or weights is not None:
-        window.computing.load_model(LoadRequest(model=model, weights=weights))
+        window.bench.computing.load_model(LoadRequest(model=model, weights=weights))
 
 
 def _nothing() -> None:

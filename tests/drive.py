@@ -45,7 +45,7 @@ class Driver(QObject):
             if self._condition is not None and not self._condition():
                 if time.monotonic() - self._since > PATIENCE:
                     line = self._steps.gi_frame.f_lineno  # type: ignore[union-attr]
-                    said = self._window.status.message()
+                    said = self._window.bench.status.message()
                     raise TimeoutError(f"waited in vain at line {line} of the script; the window says: {said}")
                 return
             self._condition = next(self._steps)
@@ -74,3 +74,9 @@ def run(arguments: list[str], script: Script) -> int:
 def press(widget: QWidget, key: Qt.Key, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
     """Press and release `key` on `widget`, soon: a key that opens a dialog must not hold up the script."""
     QTimer.singleShot(0, widget, lambda: QTest.keyClick(widget, key, modifiers))
+
+
+def pixels_shown(window: MainWindow) -> bool:
+    """Return whether an image with its pixels is on the canvas."""
+    current = window.bench.session.current
+    return current is not None and current.pixels is not None

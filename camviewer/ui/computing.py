@@ -53,14 +53,6 @@ BROWSE_MS = 40
 PARTIAL_SECONDS = 0.25
 """Pause between two pictures of a growing map: each costs the window a frame or two."""
 
-JOB_NAMES: dict[type, str] = {
-    StartEngine: "Starting the engine",
-    LoadModel: "Loading the model",
-    ComputeMaps: "Computing the map",
-    ComputeBatch: "Computing maps",
-    Export: "Exporting",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -108,6 +100,7 @@ class Computing(QObject):
         map_busy: words while the map on the canvas is computed; empty afterwards.
         identity_checked: largest deviation of the head's identity, or None.
         class_changed: model class index of the shown map, or None.
+        class_chosen: model class index that the person asked for.
         choice_changed: `MethodChoice`, when the program had to choose another method.
         job_changed: `JobState`, or None.
         device_changed: (words, whether it is starting).
@@ -125,6 +118,7 @@ class Computing(QObject):
     map_busy = Signal(str)
     identity_checked = Signal(object)
     class_changed = Signal(object)
+    class_chosen = Signal(int)
     choice_changed = Signal(object)
     job_changed = Signal(object)
     device_changed = Signal(str, bool)
@@ -175,12 +169,12 @@ class Computing(QObject):
     def start(self) -> None:
         """Start the engine; the window is usable meanwhile."""
         self.device_changed.emit("Starting the engine", True)
-        self._submit(StartEngine())
+        self.submit(StartEngine())
 
     def load_model(self, request: LoadRequest) -> None:
         """Load a network; the present one stays until it is there."""
         self.model_busy.emit("Loading the model")
-        self._submit(LoadModel(request))
+        self.submit(LoadModel(request))
 
     def set_choice(self, choice: MethodChoice) -> None:
         """Choose method and parameters, and compute the image on the canvas."""
@@ -232,6 +226,7 @@ class Computing(QObject):
     def choose_class(self, class_index: int) -> None:
         """Show the map of a model class; it is computed where it is not there."""
         self.class_index = class_index
+        self.class_chosen.emit(class_index)
         self.class_changed.emit(class_index)
         if class_index in self._maps:
             self._show_map()
@@ -284,7 +279,7 @@ class Computing(QObject):
         job = ComputeMaps(current.path, self._request(batch=False))
         self._image_of[job.token] = current.record.id
         self.map_busy.emit("Computing")
-        self._submit(job)
+        self.submit(job)
 
     def compute_all(self) -> None:
         """Compute every image that is not decided: those without results, or all again when none is without."""
@@ -300,7 +295,7 @@ class Computing(QObject):
         paths = tuple(project.file_of(record) for record in waiting)
         job = ComputeBatch(paths, self._request(batch=True), self.rule)
         self._batch = _Batch(job.token, [record.id or 0 for record in waiting])
-        self._submit(job)
+        self.submit(job)
 
     def cancel(self) -> None:
         """Cancel the job in the status bar."""
@@ -310,9 +305,10 @@ class Computing(QObject):
 
     def export(self, request: Any) -> None:
         """Write an export in the background."""
-        self._submit(Export(request))
+        self.submit(Export(request))
 
-    def _submit(self, job: Job) -> None:
+    def submit(self, job: Job) -> None:
+        """Hand a job to the engine and show it in the status bar; a closed engine takes none."""
         try:
             self.engine.submit(job)
         except RuntimeError:
@@ -431,9 +427,13 @@ class Computing(QObject):
             return summary.head.layer
         return summary.suggested
 
+    @property
+    def shown_map(self) -> ActivationMap | None:
+        """The map of the chosen class of the image on the canvas; None while there is none."""
+        return self._maps.get(self.class_index) if self.class_index is not None else None
+
     def _show_map(self) -> None:
-        index = self.class_index
-        found = self._maps.get(index) if index is not None else None
+        index, found = self.class_index, self.shown_map
         score = next((score for score in self._scores if score.index == index), None)
         name = score.name if score is not None else ""
         self.map_shown.emit(found, name, score.probability if score is not None else None)
@@ -614,13 +614,10 @@ class Computing(QObject):
         self._show_job()
 
     def _leading_job(self) -> Job | None:
-        """Return the job that the status bar shows: the longest kind first; a single map only when it takes long."""
+        """Return the job that the status bar shows; a single map only when it takes long."""
         jobs = self.engine.open_jobs()
-        for kind in (Export, ComputeBatch, LoadModel, ComputeMaps):
-            for job in jobs:
-                if isinstance(job, kind) and (kind is not ComputeMaps or job.token in self._progress):
-                    return job
-        return None
+        shown = [job for job in jobs if job.kind.rank >= 0 and (not job.kind.brief or job.token in self._progress)]
+        return min(shown, key=lambda job: job.kind.rank, default=None)
 
     def _show_job(self) -> None:
         job = self._leading_job()
@@ -628,7 +625,7 @@ class Computing(QObject):
             self.job_changed.emit(None)
             return
         progress = self._progress.get(job.token)
-        state = JobState(JOB_NAMES[type(job)])
+        state = JobState(job.kind.title)
         if progress is not None:
             state = replace(state, done=progress.done, total=progress.total, seconds_left=progress.seconds_left)
         self.job_changed.emit(state)

@@ -349,6 +349,10 @@ class OpenProject(QObject):
         name, colour = self.class_of(class_id)
         return Region(key, shape, name, colour, touched, key not in self._hidden, "", score)
 
+    def has_class(self, class_id: int) -> bool:
+        """Return whether the project has an annotation class of this id."""
+        return any(entry.id == class_id for entry in self.table.classes)
+
     def class_of(self, class_id: int) -> tuple[str, str | None]:
         """Return name and colour of an annotation class; empty for none."""
         try:

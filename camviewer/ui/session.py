@@ -210,7 +210,7 @@ class Session(OpenProject):
     def assign_class(self, class_id: int) -> bool:
         """Give the selected region another class; return whether there is one to give it to."""
         region = self.find_region(self.selected)
-        if region is None or not any(entry.id == class_id for entry in self.table.classes):
+        if region is None or not self.has_class(class_id):
             return False
         shape = region.shape
         if isinstance(shape, Box):

@@ -71,6 +71,10 @@ class Settings:
         """Put a project first in the list of recent ones."""
         self.recent = [project, *(entry for entry in self.recent if entry.path != project.path)][:MAX_RECENT]
 
+    def forget(self, project: RecentProject) -> None:
+        """Take a project off the list of recent ones."""
+        self.recent = [entry for entry in self.recent if entry.path != project.path]
+
 
 def _recent(item: object) -> RecentProject | None:
     if not isinstance(item, dict) or not isinstance(item.get("path"), str):

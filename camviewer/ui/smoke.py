@@ -25,6 +25,7 @@ class Smoke(QObject):
         super().__init__(window)
         self.status = 1
         self._window = window
+        self._bench = window.bench
         self._screenshot = screenshot
         self._demo = demo
         self._map_seen = False
@@ -37,16 +38,16 @@ class Smoke(QObject):
         self._limit.setSingleShot(True)
         self._limit.setInterval(TIMEOUT_MS)
         self._limit.timeout.connect(self._give_up)
-        window.computing.map_shown.connect(self._on_map)
-        window.computing.idle.connect(self._on_idle)
+        self._bench.computing.map_shown.connect(self._on_map)
+        self._bench.computing.idle.connect(self._on_idle)
 
     @Slot()
     def begin(self) -> None:
         """Start after the first paint."""
         self._limit.start()
-        if self._demo and self._window.session.project is None:
-            self._window.open_demo()
-            if self._window.session.project is None:
+        if self._demo and self._bench.session.project is None:
+            self._window.opening.open_demo()
+            if self._bench.session.project is None:
                 log.error("the demo cannot be opened")
                 self._give_up()
                 return
@@ -66,8 +67,8 @@ class Smoke(QObject):
     def _finish(self) -> None:
         if self._ended:
             return
-        waits_for_map = self._window.session.current is not None and self._window.computing.summary is not None
-        if self._window.engine.open_jobs() or (waits_for_map and not self._map_seen):
+        waits_for_map = self._bench.session.current is not None and self._bench.computing.summary is not None
+        if self._bench.engine.open_jobs() or (waits_for_map and not self._map_seen):
             self._settle.start()
             return
         picture = self._window.grab()
@@ -76,13 +77,13 @@ class Smoke(QObject):
         elif not picture.isNull() and (self._map_seen or not self._demo):
             self.status = 0
         else:
-            log.error("no map was shown; the last message: %s", self._window.status.message())
+            log.error("no map was shown; the last message: %s", self._bench.status.message())
         self._end()
 
     @Slot()
     def _give_up(self) -> None:
         if not self._ended:
-            log.error("not done in time; the last message: %s", self._window.status.message())
+            log.error("not done in time; the last message: %s", self._bench.status.message())
             self._end()
 
     def _end(self) -> None:

@@ -14,7 +14,6 @@ from camviewer.workers.jobs import (
     ComputeMaps,
     ComputeUnits,
     EngineStarted,
-    Export,
     Exported,
     ImageComputed,
     Job,
@@ -28,6 +27,8 @@ from camviewer.workers.jobs import (
     PartialMap,
     Progress,
     UnitsReady,
+    WorkDone,
+    WorkPart,
 )
 from camviewer.workers.worker import Backend, Worker
 
@@ -89,8 +90,8 @@ class Engine(QObject):
     `maps_ready`, `exported`) precedes `finished`; and exactly one of `finished`, `failed` and `cancelled` is the last
     signal of every job. Nothing is emitted from inside `submit` or `cancel`.
 
-    Maps and exports have a thread each, so an export never waits for a batch. In the first, a `LoadModel` goes before
-    `ComputeMaps`, and `ComputeMaps` before `ComputeBatch`, which steps aside even within a forward pass.
+    Maps, exports and other work have a thread each, so an export never waits for a batch. In the first, a `LoadModel`
+    goes before `ComputeMaps`, and `ComputeMaps` before `ComputeBatch`, which steps aside even within a forward pass.
 
     Cyclic garbage is collected in the GUI thread only while an engine lives, see `camviewer.workers.garbage`.
 
@@ -105,6 +106,8 @@ class Engine(QObject):
         partial_ready: `PartialMap`.
         image_computed: `ImageComputed`, one an image of a batch.
         exported: `Exported`.
+        work_part: `WorkPart`.
+        work_done: `WorkDone`.
         progress_changed: `Progress`.
         notice_given: `Notice`, a sentence for the status bar while the job goes on.
         finished: `JobFinished`.
@@ -120,6 +123,8 @@ class Engine(QObject):
     partial_ready = Signal(object)
     image_computed = Signal(object)
     exported = Signal(object)
+    work_part = Signal(object)
+    work_done = Signal(object)
     progress_changed = Signal(object)
     notice_given = Signal(object)
     finished = Signal(object)
@@ -144,6 +149,8 @@ class Engine(QObject):
             PartialMap: self.partial_ready,
             ImageComputed: self.image_computed,
             Exported: self.exported,
+            WorkPart: self.work_part,
+            WorkDone: self.work_done,
             Progress: self.progress_changed,
             Notice: self.notice_given,
             JobFinished: self.finished,
@@ -176,7 +183,7 @@ class Engine(QObject):
                 self.cancel(token)
         was_busy = bool(self._open)
         self._open[job.token] = job
-        self._lane("files" if isinstance(job, Export) else "maps").put(job)
+        self._lane(job.kind.lane).put(job)
         if not was_busy:
             self.busy_changed.emit(True)
         return job.token
@@ -192,7 +199,7 @@ class Engine(QObject):
             return
         if isinstance(job, ComputeMaps | ComputeUnits | ComputeBatch):
             self._dropped.add(token)
-        lane = self._lane("files" if isinstance(job, Export) else "maps")
+        lane = self._lane(job.kind.lane)
         lane.inbox.cancel(token)
         lane.wake.emit()
 
@@ -255,7 +262,7 @@ class Engine(QObject):
         if is_end:
             del self._open[token]
             self._dropped.discard(token)
-            self._lane("files" if isinstance(job, Export) else "maps").inbox.forget(token)
+            self._lane(job.kind.lane).inbox.forget(token)
         self._signals[type(answer)].emit(answer)
         if is_end and not self._open:
             self.busy_changed.emit(False)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 
-from camviewer.workers.jobs import ComputeBatch, ComputeMaps, ComputeUnits, Export, Job, LoadModel, StartEngine
-
-_ORDER: dict[type, int] = {StartEngine: 0, LoadModel: 1, ComputeMaps: 2, ComputeUnits: 3, ComputeBatch: 4, Export: 4}
+from camviewer.workers.jobs import Job
 
 
 def urgency(job: Job) -> int:
     """Return the rank of a job; a smaller one goes first."""
-    return _ORDER[type(job)]
+    return job.kind.urgency
 
 
 class Inbox:

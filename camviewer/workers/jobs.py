@@ -7,9 +7,10 @@ Neither torch nor Qt is imported here, so panels may build and read these withou
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from camviewer.cam.requests import ClassUnit, ClassUnits, Explanation, MapRequest
 from camviewer.models.records import ClassScore, Layer, LoadRequest, ModelSummary
@@ -20,6 +21,7 @@ from camviewer.regions.rules import RegionRule
 if TYPE_CHECKING:
     from camviewer.pipeline.explain import ImageResult
     from camviewer.pipeline.export import ExportReport, ExportRequest
+    from camviewer.workers.worker import Watch
 
 __all__ = [
     "ActivationMap",
@@ -39,6 +41,7 @@ __all__ = [
     "JobCancelled",
     "JobFailed",
     "JobFinished",
+    "JobKind",
     "Layer",
     "LoadModel",
     "LoadRequest",
@@ -52,6 +55,9 @@ __all__ = [
     "RegionRule",
     "StartEngine",
     "UnitsReady",
+    "Work",
+    "WorkDone",
+    "WorkPart",
     "next_token",
 ]
 
@@ -67,6 +73,27 @@ def next_token() -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class JobKind:
+    """What all jobs of a kind have in common.
+
+    Attributes:
+        title: what the status bar says while it runs.
+        failure: beginning of the sentence for an error that nobody foresaw ("The export could not be written").
+        lane: thread that runs it; jobs of other lanes run beside it.
+        urgency: rank in its lane; a smaller one goes first.
+        rank: place in the status bar when several run; a smaller one is shown, a negative one never.
+        brief: shown in the status bar only once it has reported progress.
+    """
+
+    title: str
+    failure: str
+    lane: str = "maps"
+    urgency: int = 4
+    rank: int = 1
+    brief: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StartEngine:
     """Import torch in the worker thread and report devices and versions. Ends with `EngineStarted`.
 
@@ -77,6 +104,7 @@ class StartEngine:
         threads: processor threads for torch; all cores but one when None, so that the window stays fluent.
     """
 
+    kind: ClassVar[JobKind] = JobKind("Starting the engine", "The engine could not be started", urgency=0, rank=-1)
     threads: int | None = None
     token: int = field(default_factory=next_token)
 
@@ -88,6 +116,7 @@ class LoadModel:
     Submitting it cancels the maps and batches that are pending or running, since they belong to the old network.
     """
 
+    kind: ClassVar[JobKind] = JobKind("Loading the model", "The model could not be loaded", urgency=1, rank=2)
     request: LoadRequest
     token: int = field(default_factory=next_token)
 
@@ -104,6 +133,9 @@ class ComputeMaps:
         request: methods, classes, layers.
     """
 
+    kind: ClassVar[JobKind] = JobKind(
+        "Computing the map", "The map could not be computed", urgency=2, rank=3, brief=True
+    )
     path: Path
     request: MapRequest
     token: int = field(default_factory=next_token)
@@ -122,6 +154,7 @@ class ComputeUnits:
         offset: place cells by their measured positions instead of the even grid.
     """
 
+    kind: ClassVar[JobKind] = JobKind("Ranking units", "The units could not be ranked", urgency=3, rank=-1)
     path: Path
     class_index: int
     most: int = 24
@@ -143,6 +176,7 @@ class ComputeBatch:
         batch_size: images computed at once; what suits the device when None.
     """
 
+    kind: ClassVar[JobKind] = JobKind("Computing maps", "The maps could not be computed")
     paths: tuple[Path, ...]
     request: MapRequest
     rule: RegionRule
@@ -154,11 +188,27 @@ class ComputeBatch:
 class Export:
     """Write a project or an explain folder in a format. Ends with `Exported`. Runs beside maps, in a second thread."""
 
+    kind: ClassVar[JobKind] = JobKind("Exporting", "The export could not be written", lane="files", rank=0)
     request: ExportRequest
     token: int = field(default_factory=next_token)
 
 
-Job = StartEngine | LoadModel | ComputeMaps | ComputeUnits | ComputeBatch | Export
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Any other long work: training, learning masks, comparing. Ends with `WorkDone`; `WorkPart` in between.
+
+    Attributes:
+        run: called in the lane's thread; it reports by `Watch.progress`, `Watch.part` and `Watch.notice`, asks
+            `Watch.cancelled` often, and returns the result. It imports torch itself where it needs it.
+        kind: its title and lane; ``work`` lets maps and exports go on beside it.
+    """
+
+    run: Callable[[Watch], object]
+    kind: JobKind
+    token: int = field(default_factory=next_token)
+
+
+Job = StartEngine | LoadModel | ComputeMaps | ComputeUnits | ComputeBatch | Export | Work
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
@@ -244,6 +294,24 @@ class Exported:
 
     token: int
     report: ExportReport
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorkPart:
+    """Something a `Work` found on its way, for example the measures of an epoch."""
+
+    token: int
+    job: Work
+    part: object
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorkDone:
+    """What a `Work` returned."""
+
+    token: int
+    job: Work
+    result: object
 
 
 @dataclass(frozen=True, slots=True)

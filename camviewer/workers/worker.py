@@ -37,6 +37,9 @@ from camviewer.workers.jobs import (
     Progress,
     StartEngine,
     UnitsReady,
+    Work,
+    WorkDone,
+    WorkPart,
 )
 
 if TYPE_CHECKING:
@@ -90,6 +93,11 @@ class Watch:
         if isinstance(self._job, ComputeMaps) and now - self._last_partial >= PARTIAL_INTERVAL:
             self._last_partial = now
             self._answer(PartialMap(self._job.token, self._job.path, partial))
+
+    def part(self, found: object) -> None:
+        """Report something that a `Work` found on its way."""
+        if isinstance(self._job, Work):
+            self._answer(WorkPart(self._job.token, self._job, found))
 
     def notice(self, message: str) -> None:
         """Tell the user something while the job goes on."""
@@ -197,6 +205,8 @@ class Worker(QObject):
             self.answered.emit(MapsReady(job.token, job.path, job.request, explanation, run))
         elif isinstance(job, ComputeUnits):
             self.answered.emit(UnitsReady(job.token, job.path, backend.units(job, watch)))
+        elif isinstance(job, Work):
+            self.answered.emit(WorkDone(job.token, job, job.run(watch)))
         else:
             self.answered.emit(Exported(job.token, backend.export(job, watch)))
         return JobFinished(job.token, job)
@@ -222,14 +232,7 @@ class Worker(QObject):
 
 def sentence_for(error: BaseException, job: Job) -> str:
     """Return one sentence for an error that nobody foresaw."""
-    doing = {
-        StartEngine: "The engine could not be started",
-        LoadModel: "The model could not be loaded",
-        ComputeMaps: "The map could not be computed",
-        ComputeUnits: "The units could not be ranked",
-        ComputeBatch: "The maps could not be computed",
-        Export: "The export could not be written",
-    }[type(job)]
+    doing = job.kind.failure
     if isinstance(error, MemoryError):
         return f"{doing}: not enough memory. Close other programs or choose a smaller input size."
     return f"{doing}. The log tells why."

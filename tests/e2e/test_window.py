@@ -54,37 +54,37 @@ def test_from_a_folder_and_a_checkpoint_to_a_training_set(folder: Path, data_dir
 
     def script(window: MainWindow) -> Generator[Condition]:
         window.resize(1600, 1000)
-        yield lambda: window.gallery.model.total() == IMAGES + 1
-        yield lambda: window.computing.summary is not None
+        yield lambda: window.bench.gallery.model.total() == IMAGES + 1
+        yield lambda: window.bench.computing.summary is not None
         # The first file is the broken one: the window says so, and the person goes on.
-        yield lambda: window.gallery.model.counts().get("failed") == 1
+        yield lambda: window.bench.gallery.model.counts().get("failed") == 1
         picture(window, "broken")
         shown = []
-        window.computing.map_shown.connect(lambda found, *_: shown.append(found))
-        press(window.canvas, Qt.Key.Key_D)
+        window.bench.computing.map_shown.connect(lambda found, *_: shown.append(found))
+        press(window.bench.canvas, Qt.Key.Key_D)
         # Look at the map, change the method, go on and back.
         yield lambda: any(found is not None for found in shown)
-        window.actions_["view_blend"].trigger()
+        window.bench.actions["view_blend"].trigger()
         picture(window, "blend")
         shown.clear()
-        press(window.canvas, Qt.Key.Key_M)
+        press(window.bench.canvas, Qt.Key.Key_M)
         yield lambda: any(found is not None and found.method != "cam" for found in shown)
-        press(window.canvas, Qt.Key.Key_D)
-        yield lambda: window.session.current.position == 3
-        press(window.canvas, Qt.Key.Key_A)
-        yield lambda: window.session.current.position == 2
+        press(window.bench.canvas, Qt.Key.Key_D)
+        yield lambda: window.bench.session.current.position == 3
+        press(window.bench.canvas, Qt.Key.Key_A)
+        yield lambda: window.bench.session.current.position == 2
         # Compute everything; the broken file does not end it.
-        press(window.canvas, Qt.Key.Key_B, Qt.KeyboardModifier.ControlModifier)
-        yield lambda: window.gallery.model.counts()["computed"] == IMAGES and not window.engine.open_jobs()
-        assert window.gallery.model.counts()["failed"] == 1
+        press(window.bench.canvas, Qt.Key.Key_B, Qt.KeyboardModifier.ControlModifier)
+        yield lambda: window.bench.gallery.model.counts()["computed"] == IMAGES and not window.bench.engine.open_jobs()
+        assert window.bench.gallery.model.counts()["failed"] == 1
         # Review three images by the keyboard alone.
         for reviewed in (1, 2, 3):
-            press(window.canvas, Qt.Key.Key_Return)
-            yield lambda n=reviewed: window.gallery.model.counts()["reviewed"] == n
-            yield lambda: window.session.current.pixels is not None
+            press(window.bench.canvas, Qt.Key.Key_Return)
+            yield lambda n=reviewed: window.bench.gallery.model.counts()["reviewed"] == n
+            yield lambda: window.bench.session.current.pixels is not None
         picture(window, "reviewed")
         # Export what is reviewed, through the dialog.
-        press(window.canvas, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
+        press(window.bench.canvas, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
         yield lambda: any(isinstance(w, ExportDialog) and w.isVisible() for w in QApplication.topLevelWidgets())
         (dialog,) = [w for w in QApplication.topLevelWidgets() if isinstance(w, ExportDialog) and w.isVisible()]
         (card,) = [card for card in dialog.findChildren(ChoiceCard) if card.accessibleName().startswith("COCO")]
@@ -96,7 +96,7 @@ def test_from_a_folder_and_a_checkpoint_to_a_training_set(folder: Path, data_dir
         picture(dialog, "export")
         assert dialog.isActiveWindow()
         QTest.mouseClick(write, Qt.MouseButton.LeftButton)
-        yield lambda: (out / "run.json").is_file() and not window.engine.open_jobs()
+        yield lambda: (out / "run.json").is_file() and not window.bench.engine.open_jobs()
         picture(window, "exported")
 
     assert run(["--safe-mode", str(folder), "--model", str(checkpoint)], script) == 0

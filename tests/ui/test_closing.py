@@ -19,32 +19,32 @@ def idle(window) -> Iterator[Callable[[], object]]:
 
 
 def starting(window) -> Iterator[Callable[[], object]]:
-    yield lambda: window.engine.open_jobs()
+    yield lambda: window.bench.engine.open_jobs()
 
 
 def with_a_dialog(window) -> Iterator[Callable[[], object]]:
     from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
 
-    QTimer.singleShot(0, window, window.show_keys)
+    QTimer.singleShot(0, window, window.bench.dialogs.keys)
     yield lambda: QApplication.activeModalWidget() is not None
 
 
 def in_scorecam(window) -> Iterator[Callable[[], object]]:
     from camviewer.ui.panels.method import MethodChoice
 
-    window.open_demo()
-    yield lambda: window.canvas.view.heat() is not None and not window.engine.open_jobs()
-    window.computing.set_choice(MethodChoice("scorecam"))
-    yield lambda: window.engine.open_jobs()
+    window.opening.open_demo()
+    yield lambda: window.bench.canvas.view.heat() is not None and not window.bench.engine.open_jobs()
+    window.bench.computing.set_choice(MethodChoice("scorecam"))
+    yield lambda: window.bench.engine.open_jobs()
 
 
 def in_a_batch(window) -> Iterator[Callable[[], object]]:
-    window.open_demo()
-    yield lambda: window.canvas.view.heat() is not None and not window.engine.open_jobs()
-    window.computing.compute_all()
-    yield lambda: any(record.top for record in window.session.records()[1:])
-    assert window.engine.open_jobs()
+    window.opening.open_demo()
+    yield lambda: window.bench.canvas.view.heat() is not None and not window.bench.engine.open_jobs()
+    window.bench.computing.compute_all()
+    yield lambda: any(record.top for record in window.bench.session.records()[1:])
+    assert window.bench.engine.open_jobs()
 
 
 CASES = {script.__name__: script for script in (idle, starting, with_a_dialog, in_scorecam, in_a_batch)}

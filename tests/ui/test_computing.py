@@ -78,11 +78,11 @@ def window(qtbot, tmp_path: Path, backend: Maps) -> Iterator[MainWindow]:
         Image.fromarray(np.full((60, 80, 3), 180 + number, np.uint8)).save(images / f"spot_{number}.png")
     main = MainWindow(SettingsStore(None), engine=Engine(make_backend=lambda: backend))
     main.show()
-    main.session.open_folder(images)
-    qtbot.waitUntil(lambda: main.gallery.model.total() == IMAGES, timeout=10_000)
-    main.computing.set_choice(MethodChoice("gradcam"))
-    main.computing.load_model(LoadRequest(model="fast"))
-    qtbot.waitUntil(lambda: stored(main) == {"gradcam"} and not main.engine.busy, timeout=15_000)
+    main.bench.session.open_folder(images)
+    qtbot.waitUntil(lambda: main.bench.gallery.model.total() == IMAGES, timeout=10_000)
+    main.bench.computing.set_choice(MethodChoice("gradcam"))
+    main.bench.computing.load_model(LoadRequest(model="fast"))
+    qtbot.waitUntil(lambda: stored(main) == {"gradcam"} and not main.bench.engine.busy, timeout=15_000)
     yield main
     backend.gate.set()
     main.close()
@@ -90,54 +90,54 @@ def window(qtbot, tmp_path: Path, backend: Maps) -> Iterator[MainWindow]:
 
 def stored(window: MainWindow) -> set[str]:
     """Return the methods whose maps the project holds of the image on the canvas."""
-    current = window.session.current
+    current = window.bench.session.current
     if current is None:
         return set()
-    return {found.method for found in window.session.project.maps(current.record.id)}
+    return {found.method for found in window.bench.session.project.maps(current.record.id)}
 
 
 def shown(window: MainWindow) -> str:
-    return window._map.method if window._map is not None else ""
+    return window.bench.computing.shown_map.method if window.bench.computing.shown_map is not None else ""
 
 
 def test_the_latest_choice_wins_and_the_late_answer_is_neither_shown_nor_stored(window, backend, qtbot) -> None:
     assert SUMMARY.identity.classes == ("a", "b")
     backend.held.add("gradcampp")
-    window.computing.set_choice(MethodChoice("gradcampp"))
+    window.bench.computing.set_choice(MethodChoice("gradcampp"))
     qtbot.waitUntil(backend.entered.is_set, timeout=10_000)
-    window.computing.set_choice(MethodChoice("layercam"))
+    window.bench.computing.set_choice(MethodChoice("layercam"))
     qtbot.waitUntil(lambda: shown(window) == "layercam", timeout=10_000)
     backend.gate.set()
-    qtbot.waitUntil(lambda: "layercam" in stored(window) and not window.engine.busy, timeout=10_000)
+    qtbot.waitUntil(lambda: "layercam" in stored(window) and not window.bench.engine.busy, timeout=10_000)
     assert stored(window) == {"gradcam", "layercam"}
     assert shown(window) == "layercam"
 
 
 def test_an_answer_for_an_image_that_is_not_on_the_canvas_any_more_is_dropped(window, backend, qtbot) -> None:
     backend.held.add("gradcampp")
-    window.computing.set_choice(MethodChoice("gradcampp"))
+    window.bench.computing.set_choice(MethodChoice("gradcampp"))
     qtbot.waitUntil(backend.entered.is_set, timeout=10_000)
-    left = window.session.current.record.id
-    window.step(1)
+    left = window.bench.session.current.record.id
+    window.reviewing.step(1)
     backend.gate.set()
-    qtbot.waitUntil(lambda: "gradcampp" in stored(window) and not window.engine.busy, timeout=10_000)
-    assert window.session.current.record.id != left
-    assert {found.method for found in window.session.project.maps(left)} == {"gradcam"}
+    qtbot.waitUntil(lambda: "gradcampp" in stored(window) and not window.bench.engine.busy, timeout=10_000)
+    assert window.bench.session.current.record.id != left
+    assert {found.method for found in window.bench.session.project.maps(left)} == {"gradcam"}
 
 
 def test_what_is_recorded_is_what_computed_not_what_is_chosen_meanwhile(window, backend, qtbot, monkeypatch) -> None:
-    project, image_id = window.session.project, window.session.current.record.id
+    project, image_id = window.bench.session.project, window.bench.session.current.record.id
     (found,) = project.maps(image_id)
     run = project.run(found.run)
     assert run.methods == ("gradcam",) and run.precision == "fast" and run.versions == {"torch": "0"}
     # A batch with one rule, whose answers arrive after the person has chosen another method and rule.
     rule = replace(RegionRule(), threshold=0.77)
-    window.computing.rule = rule
-    window.computing.compute_all()
-    window.computing.choice = MethodChoice("layercam", {}, offset=False)
-    window.computing.rule = replace(rule, threshold=0.11)
-    qtbot.waitUntil(lambda: not window.engine.busy, timeout=10_000)
-    other = window.session.records()[2].id
+    window.bench.computing.rule = rule
+    window.bench.computing.compute_all()
+    window.bench.computing.choice = MethodChoice("layercam", {}, offset=False)
+    window.bench.computing.rule = replace(rule, threshold=0.11)
+    qtbot.waitUntil(lambda: not window.bench.engine.busy, timeout=10_000)
+    other = window.bench.session.records()[2].id
     (found,) = project.maps(other)
     run = project.run(found.run)
     assert run.methods == ("gradcam",) and run.offset and run.rule.threshold == 0.77
@@ -145,26 +145,26 @@ def test_what_is_recorded_is_what_computed_not_what_is_chosen_meanwhile(window, 
 
 def test_a_changed_parameter_computes_again_though_a_map_of_the_method_is_stored(window, backend, qtbot) -> None:
     before = len(backend.ran)
-    window.computing.set_choice(MethodChoice("gradcam", {}, offset=False))
-    qtbot.waitUntil(lambda: len(backend.ran) == before + 1 and not window.engine.busy, timeout=10_000)
-    project, image_id = window.session.project, window.session.current.record.id
+    window.bench.computing.set_choice(MethodChoice("gradcam", {}, offset=False))
+    qtbot.waitUntil(lambda: len(backend.ran) == before + 1 and not window.bench.engine.busy, timeout=10_000)
+    project, image_id = window.bench.session.project, window.bench.session.current.record.id
     qtbot.waitUntil(lambda: not project.run(project.maps(image_id)[0].run).offset, timeout=10_000)
     # And back: the stored map is the other one now.
-    window.computing.set_choice(MethodChoice("gradcam", {}, offset=True))
-    qtbot.waitUntil(lambda: len(backend.ran) == before + 2 and not window.engine.busy, timeout=10_000)
+    window.bench.computing.set_choice(MethodChoice("gradcam", {}, offset=True))
+    qtbot.waitUntil(lambda: len(backend.ran) == before + 2 and not window.bench.engine.busy, timeout=10_000)
 
 
 def test_an_image_that_cannot_be_computed_is_marked_and_the_next_one_works(window, backend, qtbot) -> None:
     backend.broken.add("spot_1")
-    window.step(1)
-    qtbot.waitUntil(lambda: window.session.current.record.status == "failed", timeout=10_000)
-    assert "spot_1.png cannot be read" in window.status.message()
-    window.step(1)
-    qtbot.waitUntil(lambda: stored(window) == {"gradcam"} and not window.engine.busy, timeout=10_000)
+    window.reviewing.step(1)
+    qtbot.waitUntil(lambda: window.bench.session.current.record.status == "failed", timeout=10_000)
+    assert "spot_1.png cannot be read" in window.bench.status.message()
+    window.reviewing.step(1)
+    qtbot.waitUntil(lambda: stored(window) == {"gradcam"} and not window.bench.engine.busy, timeout=10_000)
 
 
 def test_an_automatic_run_changes_no_reviewed_image_and_computes_the_others(window, backend, qtbot) -> None:
-    session = window.session
+    session = window.bench.session
     drawn = np.zeros((60, 80), np.bool_)
     drawn[30:50, 40:70] = True
     session.set_mask(drawn, 2, "Mask drawn.")
@@ -174,14 +174,14 @@ def test_an_automatic_run_changes_no_reviewed_image_and_computes_the_others(wind
     boxes = session.project.boxes(image_id)
     backend.ran.clear()
     for again in (False, True):
-        window.computing.compute_all()
-        qtbot.waitUntil(lambda: not window.engine.busy, timeout=10_000)
+        window.bench.computing.compute_all()
+        qtbot.waitUntil(lambda: not window.bench.engine.busy, timeout=10_000)
         assert not any(entry == "batch spot_0" for entry in backend.ran)
         # The second time all the others have results, and are computed all the same.
         assert sum(entry.startswith("batch") for entry in backend.ran) == (IMAGES - 1) * (2 if again else 1)
-    window.computing.recompute()
-    window.computing.set_rule(replace(RegionRule(), threshold=0.9))
-    qtbot.waitUntil(lambda: not window.engine.busy, timeout=10_000)
+    window.bench.computing.recompute()
+    window.bench.computing.set_rule(replace(RegionRule(), threshold=0.9))
+    qtbot.waitUntil(lambda: not window.bench.engine.busy, timeout=10_000)
     qtbot.wait(100)
     after = [(m.class_id, m.slot, m.pixels.tobytes()) for m in session.project.masks(image_id)]
     assert after == before and session.project.boxes(image_id) == boxes
@@ -192,11 +192,11 @@ def test_an_automatic_run_changes_no_reviewed_image_and_computes_the_others(wind
 
 def test_a_batch_ends_with_one_message_that_opens_the_list_of_failures(window, backend, qtbot) -> None:
     backend.broken |= {"spot_1", "spot_3"}
-    window.computing.compute_all()
-    qtbot.waitUntil(lambda: not window.engine.busy, timeout=10_000)
-    assert window.status.message().startswith("1 image computed, 2 failed.")
+    window.bench.computing.compute_all()
+    qtbot.waitUntil(lambda: not window.bench.engine.busy, timeout=10_000)
+    assert window.bench.status.message().startswith("1 image computed, 2 failed.")
     assert QApplication.activeModalWidget() is None
-    window.status._action.click()
+    window.bench.status._action.click()
     (dialog,) = window.findChildren(FailuresDialog)
     lines = [dialog.list.topLevelItem(row) for row in range(dialog.list.topLevelItemCount())]
     assert [(line.text(0), line.text(1)) for line in lines] == [
@@ -204,11 +204,11 @@ def test_a_batch_ends_with_one_message_that_opens_the_list_of_failures(window, b
         ("spot_3.png", "spot_3.png cannot be read."),
     ]
     dialog.list.itemActivated.emit(lines[1], 0)
-    assert window.session.current.record.path.name == "spot_3.png"
+    assert window.bench.session.current.record.path.name == "spot_3.png"
     dialog.close()
     # A later message takes the button away.
-    window.status.show_message("Saved.")
-    assert not window.status._action.isVisible()
+    window.bench.status.show_message("Saved.")
+    assert not window.bench.status._action.isVisible()
 
 
 def test_many_failures_are_one_list(qtbot) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drive import pixels_shown
 from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
@@ -43,36 +44,37 @@ def window(qtbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def open_and_wait(window: MainWindow, folder: Path, qtbot) -> None:
-    window.session.open_folder(folder)
-    qtbot.waitUntil(lambda: window.gallery.model.total() == 5, timeout=10_000)
+    window.bench.session.open_folder(folder)
+    qtbot.waitUntil(lambda: window.bench.gallery.model.total() == 5, timeout=10_000)
     qtbot.waitUntil(
-        lambda: window.session.current is not None and window.session.current.pixels is not None, timeout=10_000
+        lambda: pixels_shown(window),
+        timeout=10_000,
     )
 
 
 def test_a_folder_opens_with_its_broken_file_in_place(window: MainWindow, folder: Path, qtbot) -> None:
     open_and_wait(window, folder, qtbot)
-    counts = window.gallery.model.counts()
+    counts = window.bench.gallery.model.counts()
     assert counts["new"] == 4 and counts["failed"] == 1
     assert (folder / "spots.camviewer").is_file()
-    assert window.session.current.record.path.name == "spot_0.png"
+    assert window.bench.session.current.record.path.name == "spot_0.png"
 
 
 def test_enter_marks_reviewed_and_goes_on_and_undo_takes_it_back(window: MainWindow, folder: Path, qtbot) -> None:
     open_and_wait(window, folder, qtbot)
-    qtbot.keyClick(window.canvas, Qt.Key.Key_Return)
-    assert window.session.current.record.path.name == "spot_1.png"
-    assert window.gallery.model.counts()["reviewed"] == 1
+    qtbot.keyClick(window.bench.canvas, Qt.Key.Key_Return)
+    assert window.bench.session.current.record.path.name == "spot_1.png"
+    assert window.bench.gallery.model.counts()["reviewed"] == 1
     with Project.open(folder / "spots.camviewer") as project:
         assert project.status_counts()["reviewed"] == 1
-    window.actions_["undo"].trigger()
-    assert window.gallery.model.counts()["reviewed"] == 0
-    assert window.session.current.record.path.name == "spot_0.png"
+    window.bench.actions["undo"].trigger()
+    assert window.bench.gallery.model.counts()["reviewed"] == 0
+    assert window.bench.session.current.record.path.name == "spot_0.png"
 
 
 def test_boxes_are_kept_changed_deleted_and_come_back(window: MainWindow, folder: Path, qtbot) -> None:
     open_and_wait(window, folder, qtbot)
-    session = window.session
+    session = window.bench.session
     session.add_box(Box(10, 10, 30, 30, 0, "manual"))
     (region,) = session.regions()
     assert session.selected == region.key
@@ -90,16 +92,16 @@ def test_boxes_are_kept_changed_deleted_and_come_back(window: MainWindow, folder
 
 def test_next_and_previous_by_key(window: MainWindow, folder: Path, qtbot) -> None:
     open_and_wait(window, folder, qtbot)
-    qtbot.keyClick(window.canvas, Qt.Key.Key_D)
-    assert window.session.current.position == 2
-    qtbot.keyClick(window.canvas, Qt.Key.Key_A)
-    assert window.session.current.position == 1
+    qtbot.keyClick(window.bench.canvas, Qt.Key.Key_D)
+    assert window.bench.session.current.position == 2
+    qtbot.keyClick(window.bench.canvas, Qt.Key.Key_A)
+    assert window.bench.session.current.position == 1
 
 
 def test_every_focusable_control_has_a_name(window: MainWindow, folder: Path, qtbot) -> None:
     open_and_wait(window, folder, qtbot)
     for workspace in ("review", "model"):
-        window.set_workspace(workspace)
+        window.places.set_workspace(workspace)
         nameless = []
         for widget in window.findChildren(QWidget):
             if not (widget.focusPolicy() & Qt.FocusPolicy.TabFocus) or not widget.isVisible():
@@ -118,7 +120,7 @@ def test_the_window_is_the_only_one_so_closing_it_ends_the_program(window: MainW
 @pytest.mark.parametrize("name", ["classes", "method", "threshold", "regions", "image"])
 def test_folding_hides_the_body_of_every_section(window: MainWindow, folder: Path, qtbot, name: str) -> None:
     open_and_wait(window, folder, qtbot)
-    panel = getattr(window, name)
+    panel = getattr(window.bench, name)
     height = panel.sizeHint().height()
     panel.set_folded(True)
     assert panel.sizeHint().height() < height
@@ -132,11 +134,11 @@ def test_no_menu_and_no_chip_is_cut(window: MainWindow, folder: Path, qtbot, wid
     open_and_wait(window, folder, qtbot)
     window.resize(width, 800)
     for workspace in ("review", "model"):
-        window.set_workspace(workspace)
+        window.places.set_workspace(workspace)
         QApplication.processEvents()
-        bar = window.header.menu
+        bar = window.bench.header.menu
         assert all(bar.rect().contains(bar.actionGeometry(action)) for action in bar.actions())
-        row = [chip.geometry() for chip in window.gallery._chips.values() if chip.isVisible()]
+        row = [chip.geometry() for chip in window.bench.gallery._chips.values() if chip.isVisible()]
         assert all(a.right() < b.left() for a, b in itertools.pairwise(row))
 
 
@@ -145,9 +147,9 @@ def test_fit_stays_in_the_tool_row_of_every_workspace(window: MainWindow, folder
     open_and_wait(window, folder, qtbot)
     window.resize(width, 800)
     for workspace in ("review", "model"):
-        window.set_workspace(workspace)
+        window.places.set_workspace(workspace)
         QApplication.processEvents()
-        row = window.canvas.tools
+        row = window.bench.canvas.tools
         assert row._fit.isVisible() and row.rect().contains(row._fit.geometry())
         assert row._fit.geometry().right() < row.compare.geometry().left()
         assert row._mode.geometry().right() < row._fit.geometry().left()
@@ -181,7 +183,7 @@ def test_torch_is_not_loaded_when_the_window_has_been_painted() -> None:
         "window.painted_first.connect(app.quit)\n"
         "window.show()\n"
         "app.exec()\n"
-        "window.engine.close(); window.gallery.pictures.close(); window.session.close()\n"
+        "window.bench.engine.close(); window.bench.gallery.pictures.close(); window.bench.session.close()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.strip() == "False", done.stderr

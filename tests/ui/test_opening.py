@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drive import pixels_shown
 from fake_engine import FakeBackend
 from PIL import Image
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
@@ -72,22 +73,22 @@ def drop(window: MainWindow, *paths: Path) -> bool:
 
 def test_a_folder_is_dropped(window, folder: Path, qtbot) -> None:
     assert drop(window, folder)
-    qtbot.waitUntil(lambda: window.gallery.model.total() == 2, timeout=10_000)
-    assert window.session.project.root == folder
+    qtbot.waitUntil(lambda: window.bench.gallery.model.total() == 2, timeout=10_000)
+    assert window.bench.session.project.root == folder
 
 
 def test_one_image_is_dropped_and_shown(window, folder: Path, qtbot) -> None:
     assert drop(window, folder / "spot_1.png")
-    qtbot.waitUntil(lambda: window.session.current is not None, timeout=10_000)
-    assert window.session.current.path == folder / "spot_1.png"
-    assert window.gallery.model.total() == 1
+    qtbot.waitUntil(lambda: window.bench.session.current is not None, timeout=10_000)
+    assert window.bench.session.current.path == folder / "spot_1.png"
+    assert window.bench.gallery.model.total() == 1
 
 
 def test_a_project_is_dropped(window, folder: Path, qtbot) -> None:
     with Project.create(folder / "kept.camviewer", root=folder):
         pass
     assert drop(window, folder / "kept.camviewer")
-    assert window.session.project.path == folder / "kept.camviewer"
+    assert window.bench.session.project.path == folder / "kept.camviewer"
     qtbot.wait(50)
 
 
@@ -95,24 +96,24 @@ def test_a_checkpoint_is_dropped_beside_images(window, folder: Path, tmp_path: P
     weights = tmp_path / "net.pth"
     weights.write_bytes(b"weights")
     asked = []
-    window.engine.model_loaded.connect(lambda loaded: asked.append(loaded.request.weights))
+    window.bench.engine.model_loaded.connect(lambda loaded: asked.append(loaded.request.weights))
     assert drop(window, weights, folder)
-    qtbot.waitUntil(lambda: asked == [weights] and window.gallery.model.total() == 2, timeout=10_000)
-    assert window.computing.summary is not None
+    qtbot.waitUntil(lambda: asked == [weights] and window.bench.gallery.model.total() == 2, timeout=10_000)
+    assert window.bench.computing.summary is not None
 
 
 def test_what_cannot_be_opened_is_not_taken(window, tmp_path: Path) -> None:
     (tmp_path / "letter.docx").write_bytes(b"")
     assert not drop(window, tmp_path / "letter.docx")
-    assert window.session.project is None
+    assert window.bench.session.project is None
 
 
 def test_images_of_the_installation_open_without_a_trace_there(window, qtbot) -> None:
     demo = resources_dir() / "demo" / "images"
     before = sorted(path.name for path in demo.iterdir())
-    window.session.open_folder(demo)
-    qtbot.waitUntil(lambda: window.gallery.model.total() > 0, timeout=10_000)
-    assert window.session.project.path.is_relative_to(data_dir())
+    window.bench.session.open_folder(demo)
+    qtbot.waitUntil(lambda: window.bench.gallery.model.total() > 0, timeout=10_000)
+    assert window.bench.session.project.path.is_relative_to(data_dir())
     assert sorted(path.name for path in demo.iterdir()) == before
 
 
@@ -163,14 +164,14 @@ def test_the_model_dialog_names_a_known_network(qtbot) -> None:
 
 
 def test_ctrl_enter_exports_once_the_trial_run_has_counted(window, folder: Path, qtbot, tmp_path: Path) -> None:
-    window.session.open_folder(folder)
-    qtbot.waitUntil(lambda: window.session.current is not None and window.session.current.pixels is not None)
-    window.session.set_model_classes(("Melanoma", "class 3"))
+    window.bench.session.open_folder(folder)
+    qtbot.waitUntil(lambda: pixels_shown(window))
+    window.bench.session.set_model_classes(("Melanoma", "class 3"))
     mask = np.zeros((60, 80), np.bool_)
     mask[10:30, 10:30] = True
-    window.session.set_mask(mask, 2, "Mask drawn.")
-    window.session.set_status("reviewed")
-    dialog = ExportDialog(window.session, window.settings, window)
+    window.bench.session.set_mask(mask, 2, "Mask drawn.")
+    window.bench.session.set_status("reviewed")
+    dialog = ExportDialog(window.bench.session, window.bench.settings, window)
     dialog.show()
     field(dialog, QLineEdit, "Folder").setText(str(tmp_path / "out"))
     qtbot.waitUntil(dialog._export.isEnabled, timeout=10_000)
@@ -193,16 +194,16 @@ def test_ctrl_enter_exports_once_the_trial_run_has_counted(window, folder: Path,
 
 
 def test_the_image_on_screen_is_exported_alone(window, folder: Path, qtbot, tmp_path: Path) -> None:
-    window.session.open_folder(folder)
-    qtbot.waitUntil(lambda: window.session.current is not None and window.session.current.pixels is not None)
-    window.session.set_model_classes(("Melanoma",))
-    window.session.set_mask(np.ones((60, 80), np.bool_), 1, "Mask drawn.")
-    dialog = ExportDialog(window.session, window.settings, window)
+    window.bench.session.open_folder(folder)
+    qtbot.waitUntil(lambda: pixels_shown(window))
+    window.bench.session.set_model_classes(("Melanoma",))
+    window.bench.session.set_mask(np.ones((60, 80), np.bool_), 1, "Mask drawn.")
+    dialog = ExportDialog(window.bench.session, window.bench.settings, window)
     images = field(dialog, QComboBox, "Images")
     images.setCurrentIndex(images.findData("this"))
     request = replace(dialog.request(), out=tmp_path / "out")
     dialog.deleteLater()
-    name = window.session.current.record.path
+    name = window.bench.session.current.record.path
     assert request.files == (name.as_posix(),)
     assert count_export(request).images == 1
     export(request)
@@ -222,14 +223,14 @@ def test_choices_of_options_are_words_of_the_catalogue() -> None:
 
 @pytest.mark.parametrize("name", ["export", "model", "keys", "about", "locate", "failures"])
 def test_every_control_of_a_dialog_has_a_name(window, folder: Path, qtbot, name: str) -> None:
-    window.session.open_folder(folder)
-    qtbot.waitUntil(lambda: window.gallery.model.total() == 2, timeout=10_000)
+    window.bench.session.open_folder(folder)
+    qtbot.waitUntil(lambda: window.bench.gallery.model.total() == 2, timeout=10_000)
     dialog = {
-        "export": lambda: ExportDialog(window.session, window.settings, window),
-        "model": lambda: OpenModelDialog(window.settings, window),
+        "export": lambda: ExportDialog(window.bench.session, window.bench.settings, window),
+        "model": lambda: OpenModelDialog(window.bench.settings, window),
         "keys": lambda: KeysDialog(window),
         "about": lambda: AboutDialog(window),
-        "locate": lambda: LocateDialog(window.relinking, start=folder, parent=window),
+        "locate": lambda: LocateDialog(window.bench.relinking, start=folder, parent=window),
         "failures": lambda: FailuresDialog([Failure(1, "a.png", "It is cut short.")], window),
     }[name]()
     dialog.show()

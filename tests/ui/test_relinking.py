@@ -98,14 +98,14 @@ def test_the_window_says_what_is_missing_and_offers_to_locate_it(
         project.add_images([ImageRecord(PurePosixPath(f"{i}.png"), (30, 20)) for i in (0, 1, 9)])
     said = []
     window = MainWindow(SettingsStore(tmp_path / "settings.json"))
-    monkeypatch.setattr(window.status, "show_message", lambda text, detail, tone: said.append((text, tone)))
+    monkeypatch.setattr(window.bench.status, "show_message", lambda text, detail, tone: said.append((text, tone)))
     window.show()
-    window.session.open_project(images / "p.camviewer")
+    window.bench.session.open_project(images / "p.camviewer")
     qtbot.waitUntil(lambda: ("1 image is not where it was.", "warn") in said)
-    window.actions_["locate_images"].trigger()
+    window.bench.actions["locate_images"].trigger()
     (dialog,) = window.findChildren(LocateDialog)
     assert dialog.isVisible() and dialog.parent() is window
     dialog.reject()
     qtbot.waitUntil(lambda: not window.findChildren(LocateDialog))
-    window.session.open_folder(images)
+    window.bench.session.open_folder(images)
     window.close()

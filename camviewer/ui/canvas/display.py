@@ -108,6 +108,10 @@ class DisplayView(ZoomView):
         self._mode = mode
         self._apply_look()
 
+    def mode(self) -> ViewMode:
+        """Return the view that is chosen."""
+        return self._mode
+
     def set_colour_map(self, name: str) -> None:
         """Choose the colour map."""
         self._colour_map = name

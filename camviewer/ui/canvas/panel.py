@@ -71,15 +71,15 @@ class CanvasPanel(QWidget):
         self._class_name = ""
         self._score: float | None = None
         self._paint_class = PaintClass()
-        self._comparison: QWidget | None = None
+        self._page: QWidget | None = None
         surface(self, "panel")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self.tools)
         layout.addWidget(self.view, 1)
-        self._place_of_comparison = QVBoxLayout()
-        layout.addLayout(self._place_of_comparison, 1)
+        self._place_of_page = QVBoxLayout()
+        layout.addLayout(self._place_of_page, 1)
         layout.addWidget(rule())
         layout.addWidget(self.heat_row)
         self.setFocusProxy(self.view)
@@ -169,6 +169,15 @@ class CanvasPanel(QWidget):
         self.tools.set_mode(mode)
         self._on_mode(mode)
 
+    def show_heat(self) -> None:
+        """Show the map to whoever asks for it, or works on it, while the image is shown alone."""
+        if self.view.mode() == "original":
+            self.set_mode("blend")
+
+    def toggle_heat(self) -> None:
+        """Show the map over the image, or the image alone."""
+        self.set_mode("blend" if self.view.mode() == "original" else "original")
+
     def set_tool(self, tool: Tool) -> None:
         """Choose a tool."""
         self.tools.set_tool(tool)
@@ -204,16 +213,16 @@ class CanvasPanel(QWidget):
         """Show or hide the borders of the map's cells."""
         self.view.set_cells_shown(shown)
 
-    def set_comparison(self, page: QWidget | None) -> None:
-        """Show a comparison in the place of tools and image, or the image again; the colour map stays below."""
-        if self._comparison is not None:
-            self._comparison.hide()
-            self._place_of_comparison.removeWidget(self._comparison)
-        self._comparison = page
+    def set_page(self, page: QWidget | None) -> None:
+        """Show a page in the place of tools and image, or the image again; the colour map stays below."""
+        if self._page is not None:
+            self._page.hide()
+            self._place_of_page.removeWidget(self._page)
+        self._page = page
         for part in (self.tools, self.view):
             part.setVisible(page is None)
         if page is not None:
-            self._place_of_comparison.addWidget(page)
+            self._place_of_page.addWidget(page)
             page.show()
         self.setFocusProxy(self.view if page is None else page)
         self._after_heat()
@@ -262,7 +271,7 @@ class CanvasPanel(QWidget):
 
     @Slot(object)
     def _on_threshold(self, live: LiveThreshold) -> None:
-        self.heat_row.bar.set_level(live.level if self._comparison is None else None)
+        self.heat_row.bar.set_level(live.level if self._page is None else None)
         self.tools.options.set_level(live.level)
         self.threshold_found.emit(live)
 
@@ -293,7 +302,7 @@ class CanvasPanel(QWidget):
     def _after_heat(self) -> None:
         heat = self.view.heat()
         self.heat_row.set_heat(heat)
-        if self._comparison is not None:
+        if self._page is not None:
             # Each map on its own scale: the bar shows shares of the maximum.
             self.heat_row.bar.set_range(0.0, 1.0)
             self.heat_row.bar.set_level(None)
@@ -309,7 +318,7 @@ class CanvasPanel(QWidget):
     def _enable(self) -> None:
         self.tools.set_image_shown(self.view.has_image())
         self.tools.set_map_shown(self.view.heat() is not None)
-        self.heat_row.setEnabled(self.view.heat() is not None or self._comparison is not None)
+        self.heat_row.setEnabled(self.view.heat() is not None or self._page is not None)
 
     @Slot()
     def _place(self) -> None:

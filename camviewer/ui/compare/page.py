@@ -115,6 +115,10 @@ class ComparePage(QWidget):
         elif self._token is not None:
             self._engine.cancel(self._token)
 
+    def fit(self) -> None:
+        """Show the whole image in every cell."""
+        self.grid.fit()
+
     def methods(self) -> tuple[str, ...]:
         """Return the methods that are compared."""
         refused = self._computing.unavailable()

@@ -231,6 +231,11 @@ class Gallery(QWidget):
         self._current = image_id
         self._reselect()
 
+    def focus_search(self) -> None:
+        """Put the cursor into the search field."""
+        self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.search.selectAll()
+
     def set_folded(self, folded: bool) -> None:
         """Hide the thumbnails; the row above stays."""
         self.strip.setVisible(not folded)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drive import pixels_shown
 from fake_engine import SUMMARY, FakeBackend
 from PIL import Image
 from PySide6.QtCore import Qt
@@ -56,61 +57,62 @@ def window(qtbot, tmp_path: Path):
     main.backend = backend
     main.resize(1280, 800)
     main.show()
-    main.session.open_folder(images)
-    main.computing.load_model(LoadRequest(model="fast"))
-    qtbot.waitUntil(lambda: main.computing.class_index is not None and not main.engine.busy, timeout=15_000)
+    main.bench.session.open_folder(images)
+    main.bench.computing.load_model(LoadRequest(model="fast"))
+    qtbot.waitUntil(lambda: main.bench.computing.class_index is not None and not main.bench.engine.busy, timeout=15_000)
     yield main
     main.close()
 
 
 def filled(window: MainWindow) -> bool:
-    return window.compare.grid.missing() == ((), ()) and bool(window.compare.grid._columns)
+    return window.comparing.page.grid.missing() == ((), ()) and bool(window.comparing.page.grid._columns)
 
 
 def test_g_compares_and_takes_back(window, qtbot) -> None:
     assert SUMMARY.head.reason
-    qtbot.keyClick(window.canvas, Qt.Key.Key_G)
+    qtbot.keyClick(window.bench.canvas, Qt.Key.Key_G)
     qtbot.waitUntil(lambda: filled(window), timeout=15_000)
-    grid = window.compare.grid
+    grid = window.comparing.page.grid
     # CAM needs a head that this network has not; it is left out.
     assert [row.method for row in grid._rows] == ["gradcam", "gradcampp", "layercam"]
     assert [column.name for column in grid._columns] == ["b", "a"]
     assert grid.reading(0, 0) == "max 22.00"
     assert grid.reading(1, 0) == "Grad-CAM++ cannot be computed here."
-    assert window.compare.isVisible() and not window.canvas.view.isVisible()
-    assert window.session.selected is None
+    assert window.comparing.page.isVisible() and not window.bench.canvas.view.isVisible()
+    assert window.bench.session.selected is None
     qtbot.keyClick(grid, Qt.Key.Key_G)
-    assert not window.compare.isVisible() and window.canvas.view.isVisible()
+    assert not window.comparing.page.isVisible() and window.bench.canvas.view.isVisible()
 
 
 def test_a_cell_opens_alone_with_its_method_and_class(window, qtbot) -> None:
-    window.actions_["compare"].trigger()
+    window.bench.actions["compare"].trigger()
     qtbot.waitUntil(lambda: filled(window), timeout=15_000)
-    grid = window.compare.grid
+    grid = window.comparing.page.grid
     grid.setFocus()
     for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Right, Qt.Key.Key_Return):
         QTest.keyClick(grid, key)
-    assert not window.actions_["compare"].isChecked()
-    assert window.computing.choice.method == "layercam"
-    assert window.computing.class_index == 0
-    assert window.method.choice().method == "layercam"
-    assert window.session.current.record.status != "reviewed"
+    assert not window.bench.actions["compare"].isChecked()
+    assert window.bench.computing.choice.method == "layercam"
+    assert window.bench.computing.class_index == 0
+    assert window.bench.method.choice().method == "layercam"
+    assert window.bench.session.current.record.status != "reviewed"
 
 
 def test_the_next_image_is_compared_too(window, qtbot) -> None:
-    window.actions_["compare"].trigger()
+    window.bench.actions["compare"].trigger()
     qtbot.waitUntil(lambda: filled(window), timeout=15_000)
-    window.step(1)
+    window.reviewing.step(1)
     qtbot.waitUntil(
-        lambda: window.session.current.pixels is not None and not window.engine.busy and filled(window), timeout=15_000
+        lambda: pixels_shown(window) and not window.bench.engine.busy and filled(window),
+        timeout=15_000,
     )
-    assert window.compare.isVisible()
-    assert window.compare.grid.reading(2, 1) == "max 23.00"
+    assert window.comparing.page.isVisible()
+    assert window.comparing.page.grid.reading(2, 1) == "max 23.00"
 
 
 def test_methods_and_classes_are_chosen(window, qtbot) -> None:
-    page = window.compare
-    window.actions_["compare"].trigger()
+    page = window.comparing.page
+    window.bench.actions["compare"].trigger()
     qtbot.waitUntil(lambda: filled(window), timeout=15_000)
     page._choices["eigencam"].trigger()
     page._columns.setCurrentIndex(0)
@@ -121,7 +123,7 @@ def test_methods_and_classes_are_chosen(window, qtbot) -> None:
 
 
 def test_closing_the_project_leaves_the_comparison(window, qtbot) -> None:
-    window.actions_["compare"].trigger()
-    window.session.close_project()
-    assert not window.actions_["compare"].isChecked()
-    assert not window.compare.isVisible()
+    window.bench.actions["compare"].trigger()
+    window.bench.session.close_project()
+    assert not window.bench.actions["compare"].isChecked()
+    assert not window.comparing.page.isVisible()

@@ -1,0 +1,182 @@
+"""Where the parts of the window lie, for a workspace and a width."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+
+from camviewer.ui.bench import Bench
+from camviewer.ui.choices import SegmentedControl
+from camviewer.ui.controls import IconButton, rule, surface
+from camviewer.ui.theme import theme
+
+RIGHT_WIDTH = 328
+RAIL_WIDTH = 44
+LEFT_WIDTH = 504
+LEFT_SMALL = 344
+WIDE = 1440
+"""From this width on the layer tree has room for all its columns."""
+
+NARROW = 1160
+"""Below this width the layer tree is a rail until someone unfolds it."""
+
+
+class Layout(QWidget):
+    """The central widget: header, welcome page or workbench, status bar."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__()
+        self._bench = bench
+        self._unfolded = False
+        bench.gallery.model.outline_of = bench.session.outline
+        self.rail = self._make_rail()
+        self._rail_line = rule(vertical=True)
+        surface(bench.model_panel, "panel")
+        self._split = QSplitter(Qt.Orientation.Horizontal)
+        self._split.addWidget(bench.model_panel)
+        self._split.addWidget(bench.canvas)
+        self._split.setStretchFactor(1, 1)
+        self._split.setCollapsible(0, False)
+        self._split.setCollapsible(1, False)
+        self._split.setHandleWidth(1)
+        self.right = self._make_right()
+        self._pages = QStackedWidget()
+        self._pages.addWidget(bench.welcome)
+        self._pages.addWidget(self._make_workbench())
+        page = _column(self)
+        page.addWidget(bench.header)
+        page.addWidget(rule())
+        page.addWidget(self._pages, 1)
+        page.addWidget(rule())
+        page.addWidget(bench.status)
+        self.workspaces = SegmentedControl([("review", "Review"), ("model", "Model")], "Workspace")
+        self.workspaces.chosen.connect(self.set_workspace)
+        self.workspaces.hide()
+        bench.header.add_middle(self.workspaces)
+        bench.header.set_image("", "", "new")
+        bench.status.align(theme().px(RIGHT_WIDTH))
+        bench.actions.connect("workspace_review", lambda: self.set_workspace("review"))
+        bench.actions.connect("workspace_model", lambda: self.set_workspace("model"))
+
+    def _make_rail(self) -> QWidget:
+        rail = surface(QWidget(), "panel")
+        rail.setFixedWidth(RAIL_WIDTH)
+        rail.setAccessibleName("Model rail")
+        column = QVBoxLayout(rail)
+        column.setContentsMargins(8, 10, 8, 10)
+        column.setSpacing(8)
+        column.addWidget(IconButton.for_action(self._bench.actions["open_model"], "model"))
+        show = IconButton("layers", "Layers", tip="Model workspace: layers and checkpoint", key="Ctrl+2")
+        show.clicked.connect(self._unfold)
+        column.addWidget(show)
+        column.addStretch(1)
+        unfold = IconButton("panel", "Show the model panel", key="Ctrl+2")
+        unfold.clicked.connect(self._unfold)
+        column.addWidget(unfold)
+        return rail
+
+    def _make_right(self) -> QScrollArea:
+        bench = self._bench
+        panels = surface(QWidget(), "panel")
+        column = _column(panels)
+        for panel in (bench.classes, bench.method, bench.threshold, bench.regions, bench.image):
+            column.addWidget(panel)
+        column.addStretch(1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidget(panels)
+        area.setFixedWidth(theme().px(RIGHT_WIDTH))
+        surface(area, "panel")
+        return area
+
+    def _make_workbench(self) -> QWidget:
+        middle = _row()
+        middle.addWidget(self.rail)
+        middle.addWidget(self._rail_line)
+        middle.addWidget(self._split, 1)
+        upper = _column()
+        upper.addLayout(middle, 1)
+        upper.addWidget(rule())
+        upper.addWidget(self._bench.gallery)
+        work = QWidget()
+        body = _row(work)
+        body.addLayout(upper, 1)
+        body.addWidget(rule(vertical=True))
+        body.addWidget(self.right)
+        return work
+
+    def panes(self) -> list[QWidget]:
+        """Return what F6 goes through, in its order."""
+        bench = self._bench
+        return [bench.header, self.rail, bench.model_panel, bench.canvas, self.right, bench.gallery]
+
+    def show_workbench(self, shown: bool) -> None:
+        """Show the workbench, or the welcome page."""
+        self._pages.setCurrentIndex(int(shown))
+        self.workspaces.setVisible(shown)
+        self.arrange()
+        if not shown:
+            self._bench.welcome.focus_start()
+
+    def shows_workbench(self) -> bool:
+        """Return whether the workbench is shown."""
+        return self._pages.currentIndex() == 1
+
+    @Slot(str)
+    def set_workspace(self, name: str) -> None:
+        """Show Review (image first, the model is a rail) or Model (layers beside the heat map)."""
+        if name not in ("review", "model"):
+            return
+        bench = self._bench
+        bench.actions[f"workspace_{name}"].setChecked(True)
+        self.workspaces.set_value(name)
+        bench.settings.value.workspace = name
+        bench.canvas.set_mode("original" if name == "review" else "blend")
+        self._unfolded = False
+        self.arrange()
+
+    @Slot()
+    def _unfold(self) -> None:
+        self.set_workspace("model")
+        self._unfolded = True
+        self.arrange()
+
+    def arrange(self) -> None:
+        """Give every part its width."""
+        bench, width = self._bench, self.width()
+        right = theme().px(RIGHT_WIDTH)
+        wide = width >= WIDE
+        model = bench.settings.value.workspace == "model" and (self._unfolded or width >= NARROW)
+        self.rail.setVisible(not model)
+        self._rail_line.setVisible(not model)
+        bench.model_panel.setVisible(model)
+        if model:
+            wanted = theme().px(LEFT_WIDTH if wide else LEFT_SMALL)
+            bench.model_panel.setMinimumWidth(min(320, wanted))
+            bench.model_panel.setMaximumWidth(max(320, width - right - 480))
+            self._split.setSizes([wanted, max(1, width - right - wanted)])
+        bench.header.align(theme().px(LEFT_WIDTH) if model and wide else 0, right + 1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        before, now = event.oldSize().width(), event.size().width()
+        if before < 0 or any((before >= limit) != (now >= limit) for limit in (WIDE, NARROW)):
+            self.arrange()
+
+
+def _column(parent: QWidget | None = None) -> QVBoxLayout:
+    layout = QVBoxLayout(parent) if parent is not None else QVBoxLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(0)
+    return layout
+
+
+def _row(parent: QWidget | None = None) -> QHBoxLayout:
+    layout = QHBoxLayout(parent) if parent is not None else QHBoxLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(0)
+    return layout
