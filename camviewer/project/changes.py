@@ -19,12 +19,14 @@ from camviewer.project.edits import (
     Decision,
     DecisionEdit,
     Edit,
+    FactEdit,
     FlagsEdit,
     MaskEdit,
     MaskPatch,
     NoteEdit,
     several,
 )
+from camviewer.project.facts import REASON, facts_of
 from camviewer.project.mask_blob import pack, unpack
 from camviewer.project.records import (
     CLASS_COLOURS,
@@ -36,7 +38,7 @@ from camviewer.project.records import (
     Mask,
     Status,
 )
-from camviewer.project.rows import StoredMask
+from camviewer.project.rows import StoredMask, plain
 from camviewer.project.store import DECIDED, Project
 
 
@@ -155,18 +157,27 @@ def change_mask_class(project: Project, image_id: int, mask: Mask, class_id: int
     )
 
 
-def set_status(project: Project, image_ids: Iterable[int], status: Status, *, reviewer: str = "") -> Edit | None:
+def set_status(
+    project: Project, image_ids: Iterable[int], status: Status, *, reviewer: str = "", reason: str = ""
+) -> Edit | None:
     """Return the edit that decides about images; ``reviewed`` and ``skipped`` keep reviewer and time.
 
     An image that is to be new but has maps is computed.
+
+    Args:
+        reason: why images are skipped; without one, a former reason is forgotten.
     """
     decided = Decision(status, reviewer, now()) if status in DECIDED else Decision(status)
-    edits = []
+    edits: list[Edit | None] = []
     for image_id in image_ids:
         record = project.image(image_id)
         after = Decision("computed") if status == "new" and project.has_maps(image_id) else decided
-        if record.status != after.status:
+        before = facts_of(project, image_id).get(REASON)
+        kept = plain(reason) or None
+        if record.status != after.status or before != kept:
             edits.append(DecisionEdit(image_id, _decision(record), after))
+        if before != kept:
+            edits.append(FactEdit(image_id, REASON, before, kept))
     return several(edits)
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from camviewer.errors import ProjectError
 from camviewer.images.geometry import Size
+from camviewer.project.facts import Fact, facts_of, set_facts
 from camviewer.project.mask_blob import MaskBlob, cut, paste, same_pixels
 from camviewer.project.records import Box, ClassTable, Status
 from camviewer.project.rows import (
@@ -152,6 +153,23 @@ class NoteEdit:
 
 
 @dataclass(frozen=True, slots=True)
+class FactEdit:
+    """A fact of an image changes; None is an unknown one. See `camviewer.project.facts`."""
+
+    image_id: int
+    name: str
+    before: Fact | None
+    after: Fact | None
+
+    def inverse(self) -> FactEdit:
+        return FactEdit(self.image_id, self.name, self.after, self.before)
+
+    @property
+    def nbytes(self) -> int:
+        return _OVERHEAD + 4 * sum(len(value) for value in (self.before, self.after) if isinstance(value, str))
+
+
+@dataclass(frozen=True, slots=True)
 class ClassesEdit:
     """Classes are added, renamed, coloured, mapped or removed."""
 
@@ -180,7 +198,9 @@ class Several:
         return _OVERHEAD + sum(edit.nbytes for edit in self.edits)
 
 
-Edit: TypeAlias = BoxEdit | MaskEdit | MaskPatch | DecisionEdit | FlagsEdit | NoteEdit | ClassesEdit | Several
+Edit: TypeAlias = (
+    BoxEdit | MaskEdit | MaskPatch | DecisionEdit | FlagsEdit | NoteEdit | FactEdit | ClassesEdit | Several
+)
 
 
 def flatten(edit: Edit) -> tuple[Edit, ...]:
@@ -334,6 +354,11 @@ def _write_note(_project: Project, run: Callable[..., Any], edit: NoteEdit) -> N
     run("UPDATE images SET note = ? WHERE id = ?", (plain(edit.after), edit.image_id))
 
 
+def _write_fact(project: Project, _run: Callable[..., Any], edit: FactEdit) -> None:
+    _check(facts_of(project, edit.image_id).get(edit.name) == edit.before, f"{edit.name} of image {edit.image_id}")
+    set_facts(project, edit.image_id, {edit.name: edit.after})
+
+
 def _write_classes(project: Project, _run: Callable[..., Any], edit: ClassesEdit) -> None:
     _check(project.class_table() == edit.before, "classes")
     project.set_class_table(edit.after, restore=True)
@@ -346,6 +371,7 @@ _WRITERS: dict[type, Callable[[Project, Callable[..., Any], Any], None]] = {
     DecisionEdit: _write_decision,
     FlagsEdit: _write_flags,
     NoteEdit: _write_note,
+    FactEdit: _write_fact,
     ClassesEdit: _write_classes,
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 APPLICATION_ID = 0x43414D56
 """``CAMV`` in the SQLite header: tells a project from any other SQLite file."""
 
-VERSION = 3
+VERSION = 4
 
 _TRUTHS = """CREATE TABLE truths (
     image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
@@ -21,6 +21,13 @@ _TRUTHS = """CREATE TABLE truths (
     origin TEXT NOT NULL,
     PRIMARY KEY (image_id, class_id)
 )"""
+
+_FACTS = """CREATE TABLE facts (
+    image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    value NOT NULL,  -- a number or a text
+    PRIMARY KEY (image_id, name)
+) WITHOUT ROWID"""
 
 TABLES = (
     """
@@ -108,6 +115,8 @@ CREATE TABLE masks (
 );
 """
     + _TRUTHS
+    + ";"
+    + _FACTS
 )
 """Regions of others to compare with (`truths`) are no regions of the project: nothing exports them."""
 
@@ -120,6 +129,7 @@ def _add_findings(connection: sqlite3.Connection) -> None:
 UPGRADES: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: lambda connection: _run(connection, _TRUTHS),
     2: _add_findings,
+    3: lambda connection: _run(connection, _FACTS),
 }
 """Step from a version to the next, run inside one transaction; a step never loses a region."""
 
