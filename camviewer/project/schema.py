@@ -8,7 +8,7 @@ from collections.abc import Callable
 APPLICATION_ID = 0x43414D56
 """``CAMV`` in the SQLite header: tells a project from any other SQLite file."""
 
-VERSION = 4
+VERSION = 5
 
 _TRUTHS = """CREATE TABLE truths (
     image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
@@ -28,6 +28,31 @@ _FACTS = """CREATE TABLE facts (
     value NOT NULL,  -- a number or a text
     PRIMARY KEY (image_id, name)
 ) WITHOUT ROWID"""
+
+_LEARNT = """CREATE TABLE mask_networks (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    created_at TEXT NOT NULL,
+    record TEXT NOT NULL,
+    data BLOB  -- of the last round alone, see camviewer.project.learnt
+);
+CREATE TABLE earlier_doubts (
+    image_id INTEGER PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE,
+    doubt REAL
+);
+CREATE TABLE earlier_masks (
+    image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    class_id INTEGER NOT NULL,
+    slot TEXT NOT NULL,
+    run_id INTEGER REFERENCES runs(id),
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    x0 INTEGER NOT NULL, y0 INTEGER NOT NULL, x1 INTEGER NOT NULL, y1 INTEGER NOT NULL,
+    area INTEGER NOT NULL,
+    refine TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    data BLOB NOT NULL,  -- see mask_blob
+    PRIMARY KEY (image_id, class_id)
+)"""
 
 TABLES = (
     """
@@ -117,6 +142,8 @@ CREATE TABLE masks (
     + _TRUTHS
     + ";"
     + _FACTS
+    + ";"
+    + _LEARNT
 )
 """Regions of others to compare with (`truths`) are no regions of the project: nothing exports them."""
 
@@ -126,10 +153,16 @@ def _add_findings(connection: sqlite3.Connection) -> None:
     _run(connection, "ALTER TABLE images ADD COLUMN findings TEXT NOT NULL DEFAULT '[]'")
 
 
+def _add_learnt(connection: sqlite3.Connection) -> None:
+    for statement in _LEARNT.split(";"):
+        _run(connection, statement)
+
+
 UPGRADES: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: lambda connection: _run(connection, _TRUTHS),
     2: _add_findings,
     3: lambda connection: _run(connection, _FACTS),
+    4: _add_learnt,
 }
 """Step from a version to the next, run inside one transaction; a step never loses a region."""
 

@@ -61,7 +61,8 @@ def test_a_project_of_the_first_schema_is_upgraded_with_all_it_holds(project: Pr
     project.add_box(1, Box(0, 0, 3, 3, 1))
     project.close()
     old = sqlite3.connect(project.path)
-    old.execute("DROP TABLE truths")
+    for table in ("truths", "facts", "mask_networks", "earlier_doubts", "earlier_masks"):
+        old.execute(f"DROP TABLE {table}")
     for column in ("doubt", "findings"):
         old.execute(f"ALTER TABLE images DROP COLUMN {column}")
     old.execute("PRAGMA user_version = 1")
