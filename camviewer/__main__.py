@@ -12,6 +12,11 @@ HEADLESS = {"--help", "-h", "--version", "--check", "--install-desktop", "--remo
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     arguments = sys.argv[1:] if argv is None else argv
+    if arguments == ["--qt-platform"]:  # of the self-check; in a process of its own, which Qt ends without a display
+        from PySide6.QtGui import QGuiApplication
+
+        print(QGuiApplication([]).platformName())
+        return 0
     if arguments and (arguments[0] in HEADLESS or arguments[0] in NAMES):
         from camviewer import cli
 

@@ -28,7 +28,9 @@ OPENCV = (
 )
 OTHERS = ("Pillow", "pycocotools", "safetensors", "defusedxml", "timm")
 
-_QT_PROBE = "from PySide6.QtGui import QGuiApplication; print(QGuiApplication([]).platformName())"
+QT_PROBE = "--qt-platform"
+"""The argument with which the program only prints the platform that Qt opens windows on."""
+_PROBE_CODE = "from PySide6.QtGui import QGuiApplication; print(QGuiApplication([]).platformName())"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +193,10 @@ def _from_different_builds(text: str) -> Finding:
 
 def _qt_platform() -> Finding:
     """Return which platform Qt opens windows on; asked in a process of its own, which Qt ends where there is none."""
+    # A built program has no Python beside it: it starts itself once more.
+    program = [QT_PROBE] if getattr(sys, "frozen", False) else ["-c", _PROBE_CODE]
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", _QT_PROBE], capture_output=True, text=True, timeout=30, check=False
-        )
+        done = subprocess.run([sys.executable, *program], capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return Finding("Qt platform", "warning", f"Qt did not answer: {error}")
     if done.returncode == 0:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from camviewer.selfcheck import installed, known_troubles
+from camviewer import selfcheck
+from camviewer.selfcheck import Finding, installed, known_troubles
 
 GOOD = {
     "torch": "2.15.0",
@@ -47,3 +51,56 @@ def test_a_bad_combination_is_named_with_its_cure(found, python, topic, cure):
 
 def test_this_installation_is_seen():
     assert {"torch", "torchvision", "numpy", "Pillow"} <= set(installed())
+
+
+def test_the_qt_platform_is_asked_of_a_process_of_its_own(monkeypatch):
+    assert selfcheck._qt_platform() == Finding("Qt platform", "ok", "offscreen (no window appears)")
+    asked = []
+
+    def run(command, **_options):
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0, "xcb\n", "")
+
+    monkeypatch.setattr(selfcheck.subprocess, "run", run)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert selfcheck._qt_platform().text == "xcb"
+    assert asked == [[sys.executable, "--qt-platform"]]
+
+
+def test_the_program_answers_the_question_for_its_platform():
+    done = subprocess.run(
+        [sys.executable, "-m", "camviewer", "--qt-platform"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "offscreen\n"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "said"),
+    [
+        (subprocess.CompletedProcess([], 1, "", "ImportError: libEGL.so.1: cannot open"), "error", "libEGL.so.1"),
+        (subprocess.CompletedProcess([], -6, "", "no display"), "warning", "no display"),
+        (subprocess.TimeoutExpired("qt", 30), "warning", "did not answer"),
+    ],
+)
+def test_what_keeps_qt_from_opening_a_window_is_named(outcome, state, said, monkeypatch):
+    def run(*_arguments, **_options):
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(selfcheck.subprocess, "run", run)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    finding = selfcheck._qt_platform()
+    assert finding.state == state
+    assert said in finding.text
+
+
+def test_a_folder_that_cannot_be_written_is_named_and_left_as_it_was(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "made" / "for the test"))
+    found = {finding.topic: finding for finding in selfcheck._folders()}
+    assert found["Settings"].state == "warning" and "not writable" in found["Settings"].text
+    assert found["Cache"].state == "ok"
+    assert not (tmp_path / "made").exists()
