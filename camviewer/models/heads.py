@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -39,6 +39,7 @@ class Head:
         weight: ``[C, K]``, on the network's device.
         bias: ``[C]``, zeros where the network has none.
         reason: why CAM is refused; empty when it is offered.
+        class_layer: dotted path of the module that `weight` belongs to.
     """
 
     kind: HeadKind
@@ -48,6 +49,7 @@ class Head:
     weight: Tensor | None = None
     bias: Tensor | None = None
     reason: str = ""
+    class_layer: str = ""
 
     @property
     def shown(self) -> str:
@@ -138,10 +140,11 @@ def entering(traced: Trace, source: Node) -> tuple[Call, bool] | None:
 
 
 def _linear_head(network: nn.Module, traced: Trace, source: Node, kind: str) -> tuple[Head, Call] | None:
-    linear = _class_layer(network, traced, traced.logits, nn.Linear)
+    found = _class_layer(network, traced, traced.logits, nn.Linear)
     entry = entering(traced, source)
-    if linear is None or entry is None or source.spans == {}:
+    if found is None or entry is None or source.spans == {}:
         return None
+    path, linear = found
     call, relu = entry
     assert call.node is not None
     layout = layout_of(call.node)
@@ -150,16 +153,20 @@ def _linear_head(network: nn.Module, traced: Trace, source: Node, kind: str) -> 
     if weight.shape[1] != channels:
         return None
     bias = linear.bias.detach().float() if linear.bias is not None else weight.new_zeros(len(weight))
-    return Head("gmp_linear" if kind == "max" else "gap_linear", call.name, relu, False, weight, bias), call
+    name: HeadKind = "gmp_linear" if kind == "max" else "gap_linear"
+    return Head(name, call.name, relu, False, weight, bias, class_layer=path), call
 
 
 def _conv_head(network: nn.Module, traced: Trace, source: Node) -> tuple[Head, Call] | None:
     maps = source.above_views()
     class_relu = maps.op in ("relu", "clamp_min")
     node = maps.inputs[0] if class_relu and maps.inputs else maps
-    conv = _class_layer(network, traced, node, nn.Conv2d)
+    found = _class_layer(network, traced, node, nn.Conv2d)
     logits = traced.logits
-    if conv is None or logits is None or logits.shape[1] != conv.out_channels or not node.inputs:
+    if found is None or logits is None or not node.inputs:
+        return None
+    path, conv = found
+    if logits.shape[1] != conv.out_channels:
         return None
     simple = conv.kernel_size == (1, 1) and conv.stride == (1, 1) and conv.groups == 1
     if not simple or conv.padding not in ((0, 0), "valid"):
@@ -170,23 +177,23 @@ def _conv_head(network: nn.Module, traced: Trace, source: Node) -> tuple[Head, C
     call, relu = entry
     weight = conv.weight.detach().float().flatten(1)
     bias = conv.bias.detach().float() if conv.bias is not None else weight.new_zeros(len(weight))
-    return Head("conv_gap", call.name, relu, class_relu, weight, bias), call
+    return Head("conv_gap", call.name, relu, class_relu, weight, bias, class_layer=path), call
 
 
-def _class_layer(network: nn.Module, traced: Trace, node: Node | None, kind: type[Any]) -> Any:
-    """Return the module of type `kind` whose output is `node`, reordering aside."""
+def _class_layer(network: nn.Module, traced: Trace, node: Node | None, kind: type[Any]) -> tuple[str, Any] | None:
+    """Return the path and the module of type `kind` whose output is `node`, reordering aside."""
     if node is None:
         return None
     for call in reversed(traced.calls):
         if call.node is not None and call.node.above_views() is node.above_views():
             module = network.get_submodule(call.path)
             if isinstance(module, kind):
-                return module
+                return call.path, module
     return None
 
 
 def _with_relu(head: Head) -> Head:
-    return Head(head.kind, head.layer, True, head.class_relu, head.weight, head.bias)
+    return replace(head, relu=True)
 
 
 def _probe(network: nn.Module, call: Call, traced: Trace, channels: int) -> tuple[Tensor, Tensor]:
