@@ -118,7 +118,7 @@ def main() -> None:
         background=args.background,
         save_every=args.save_every,
     )
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     result = train(
         training,
         settings,
@@ -130,7 +130,10 @@ def main() -> None:
         ),
         on_message=print,
     )
-    print(f"trained in {time.perf_counter() - started:.0f} s on {len(learnt)} pictures; {len(tested)} for the test")
+    print(
+        f"trained in {time.perf_counter() - started:.0f} s, {time.process_time() - worked:.0f} s of processor time, "
+        f"on {len(learnt)} pictures; {len(tested)} for the test"
+    )
     classes = settings.class_names(data.classes)
     preprocessing = Preprocessing(input_size=settings.input_size)
     random_network = Classifier(
