@@ -23,11 +23,12 @@ def add_parser(commands: Any) -> None:
         "train",
         help="train a network whose maps are exact",
         description="Train a network that ends in global pooling and one linear layer, as class activation maps need.\n"
-        "The pictures lie in one folder a class, or are named by a CSV file (HAM10000, ISIC), or are CIFAR-10.\n"
+        "The pictures lie in one folder a class, or are named by a CSV file (HAM10000, ISIC) or by a\n"
+        "project (labels, else the classes of a person's regions), or are CIFAR-10.\n"
         "A training that was stopped goes on when the same command is given again.",
         epilog=architecture_help(),
     )
-    parser.add_argument("data", type=Path, metavar="FOLDER|CSV", help="labelled pictures")
+    parser.add_argument("data", type=Path, metavar="FOLDER|CSV|PROJECT", help="labelled pictures")
     parser.add_argument("--arch", default="camnet", help="architecture (default: camnet, small and with fine maps)")
     parser.add_argument("--head", choices=("gap", "gmp"), default="gap", help="global pooling (default: gap, the mean)")
     parser.add_argument("--finer", type=int, default=0, metavar="N", help="undo the last N halvings of the resolution")
@@ -91,10 +92,10 @@ def settings_of(given: argparse.Namespace) -> TrainSettings:
 def run(given: argparse.Namespace) -> int:
     """Train; return the exit status."""
     settings = settings_of(given)
-    from camviewer.training.datasets import read_dataset
     from camviewer.training.run import train
+    from camviewer.training.sources import read_source
 
-    data = read_dataset(given.data, images=given.images, column=given.column)
+    data = read_source(given.data, images=given.images, column=given.column)
     counts = ", ".join(f"{name} {count}" for name, count in zip(data.classes, data.counts(), strict=True))
     say(f"{len(data)} pictures in {len(data.classes)} classes: {counts}")
     live = sys.stderr.isatty()

@@ -23,19 +23,32 @@ _FUNCTIONS = (F.max_pool2d, F.avg_pool2d)
 
 
 class Converted(nn.Module):
-    """``features`` (a traced network up to its last convolution), ``pool``, ``flatten``, ``fc``."""
+    """``features`` (a traced network up to its last convolution), ``pool``, ``flatten``, ``fc``.
 
-    def __init__(self, features: nn.Module, channels: int, num_classes: int, head: Pooling) -> None:
+    Attributes:
+        transform_input: whether ``features`` begins with the rescaling of torchvision's own GoogLeNet weights; a
+            checkpoint has to say so.
+    """
+
+    def __init__(
+        self, features: nn.Module, channels: int, num_classes: int, head: Pooling, *, transform_input: bool = False
+    ) -> None:
         super().__init__()
         self.features = features
-        self.pool: nn.Module = nn.AdaptiveAvgPool2d(1) if head == "gap" else nn.AdaptiveMaxPool2d(1)
+        self.pool = pooling(head)
         self.flatten = nn.Flatten(1)
         self.fc = nn.Linear(channels, num_classes)
+        self.transform_input = transform_input
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits ``[N, num_classes]`` of ``[N, C, h, w]``."""
         out: Tensor = self.fc(self.flatten(self.pool(self.features(x))))
         return out
+
+
+def pooling(head: Pooling) -> nn.Module:
+    """Return the layer that takes the mean (``gap``) or the maximum (``gmp``) of each channel."""
+    return nn.AdaptiveAvgPool2d(1) if head == "gap" else nn.AdaptiveMaxPool2d(1)
 
 
 def convert(
@@ -90,7 +103,8 @@ def convert(
                 f"{title} cannot be made finer {step + 1} times: its branches no longer have the same size.",
                 details=str(error),
             ) from error
-    return Converted(features, width, num_classes, head)
+    rescales = bool(getattr(network, "transform_input", False))
+    return Converted(features, width, num_classes, head, transform_input=rescales)
 
 
 class _Recorder(fx.Interpreter):

@@ -186,6 +186,7 @@ def _plan(spec: ArchitectureSpec, checkpoint: Checkpoint, info: ModelInfo) -> ar
             checkpoint.state["fc.weight"].shape[0],
             info.channels or 3,
             info.head or "gap",
+            transform_input=bool(info.transform_input),
             options=(("converted", True), ("finer", finer)),
         )
     if not spec.own:

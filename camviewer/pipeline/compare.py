@@ -75,9 +75,7 @@ def compare(
     names = find_checkpoints(request.checkpoints)
     if not -len(names) <= request.reference < len(names):
         raise UsageError(f"There are {len(names)} checkpoints; the reference cannot be number {request.reference}.")
-    found = find_pictures(
-        request.images, request.truth, folder=request.folder, limit=request.limit, seed=request.seed
-    )
+    found = find_pictures(request.images, request.truth, folder=request.folder, limit=request.limit, seed=request.seed)
     return _Comparing(request, names, found, on_progress, on_row, cancelled).run()
 
 
@@ -393,6 +391,7 @@ class _Comparing:
         return Comparison(
             rows=tuple(entry.row for entry in measured),
             images=tuple(images),
+            measured=sum(look is not None for look in measured[0].looks),
             masks=self._found.masks if masked else "",
             masked=masked,
             method=self._method,

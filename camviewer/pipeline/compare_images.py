@@ -15,12 +15,13 @@ from camviewer.images.decode import read_image
 from camviewer.images.geometry import Size
 from camviewer.images.scan import scan
 from camviewer.pipeline.truth import TruthFolder
+from camviewer.project.facts import all_facts
 from camviewer.project.mask_blob import MaskBlob, pack, unpack
 from camviewer.project.store import Project
 from camviewer.project.truth import images_with_truth, truths
 from camviewer.regions.find import BoolMask
 from camviewer.training.datasets import Files, LabelledImages, read_dataset
-from camviewer.training.project_labels import image_label, is_project
+from camviewer.training.project_labels import image_labels, is_project
 
 Pixels = NDArray[np.uint8]
 MaskOf = Callable[[Size], BoolMask | None]
@@ -140,7 +141,7 @@ def of_dataset(data: LabelledImages) -> Pictures:
 def _of_project(path: Path) -> Pictures:
     items: list[Picture] = []
     with Project.open(path) as project:
-        table = project.class_table()
+        facts = all_facts(project)
         true = set(images_with_truth(project))
         kind = "true" if true else "reviewed"
         masked = 0
@@ -148,7 +149,7 @@ def _of_project(path: Path) -> Pictures:
             file = project.file_of(record)
             if record.id is None or record.status == "failed" or not file.is_file():
                 continue
-            labels = image_label(project, record)
+            labels = image_labels(project, record, facts.get(record.id, {}))
             if true:
                 pixels = [truth.pixels for truth in truths(project, record.id)] if record.id in true else []
             elif record.status == "reviewed":
@@ -158,7 +159,7 @@ def _of_project(path: Path) -> Pictures:
             whole = np.logical_or.reduce(pixels) if pixels else None
             blob = pack(whole) if whole is not None and whole.any() else None
             masked += blob is not None
-            label = table[labels[0]].name if len(labels) == 1 else ""
+            label = labels[0] if len(labels) == 1 else ""
             items.append(Picture(record.path.name, file, label, _reader(file), _packed(blob)))
     classes = tuple(dict.fromkeys(item.label for item in items if item.label))
     return Pictures(tuple(items), classes if len(classes) > 1 else (), kind if masked else "", ())

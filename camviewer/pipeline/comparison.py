@@ -127,7 +127,8 @@ class Comparison:
 
     Attributes:
         rows: checkpoints in the order of the request, then the controls.
-        images: those that the maps were made of.
+        images: the first of those that were measured, to be looked at.
+        measured: how many images could be read.
         masks: ``true``, ``reviewed`` or empty: what localisation was measured against.
         masked: how many images have such a mask.
         method: of the maps.
@@ -138,6 +139,7 @@ class Comparison:
 
     rows: tuple[ComparedRow, ...]
     images: tuple[ComparedImage, ...]
+    measured: int
     masks: str
     masked: int
     method: str
@@ -154,6 +156,7 @@ class Comparison:
         return {
             "schema": 1,
             "method": self.method,
+            "measured": self.measured,
             "masks": {"kind": self.masks, "images": self.masked},
             "reference": self.rows[self.reference].name.title,
             "rows": [

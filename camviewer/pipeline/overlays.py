@@ -29,6 +29,7 @@ def overlay(
     boxes: Iterable[tuple[float, float, float, float]] = (),
     colour_map: str = "viridis",
     opacity: float = 0.6,
+    peak: float | None = None,
 ) -> Pixels:
     """Return the picture, RGB ``[H, W, 3]``.
 
@@ -39,8 +40,10 @@ def overlay(
         boxes: half-open pixel edges.
         colour_map: of `camviewer.images.colormaps`.
         opacity: where the map is strong, 0..1.
+        peak: value of the last colour, for several maps on one scale; the map's own maximum when None.
     """
-    peak = float(values.max(initial=0.0))
+    if peak is None:
+        peak = float(values.max(initial=0.0))
     picture = pixels.copy()
     if peak > 0:
         steps = np.clip(values * np.float32(255 / peak), 0, 255).astype(np.uint8)

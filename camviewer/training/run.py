@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +105,8 @@ def train(
     classes = settings.class_names(data.classes)
     network = build_network(settings, len(classes), weights=weights)
     info = model_info(settings, classes)
+    if getattr(network, "transform_input", False):
+        info = replace(info, transform_input=True)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
