@@ -9,7 +9,19 @@ import sys
 
 from camviewer import __version__
 from camviewer.commands import NAMES as SUBCOMMANDS
-from camviewer.commands import check, choose_threshold, evaluate, explain, export, few_labels, import_, layers, train
+from camviewer.commands import (
+    check,
+    choose_threshold,
+    compare,
+    convert,
+    evaluate,
+    explain,
+    export,
+    few_labels,
+    import_,
+    layers,
+    train,
+)
 from camviewer.commands.arguments import Parser
 from camviewer.commands.console import say, warn
 from camviewer.commands.interrupt import INTERRUPTED
@@ -42,7 +54,19 @@ def build_parser() -> Parser:
     parser.add_argument("--install-desktop", action="store_true", help="add camviewer to the desktop's applications")
     parser.add_argument("--remove-desktop", action="store_true", help="take it away again")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
-    for module in (check, layers, explain, evaluate, export, import_, train, few_labels, choose_threshold):
+    for module in (
+        check,
+        layers,
+        explain,
+        evaluate,
+        export,
+        import_,
+        convert,
+        train,
+        compare,
+        few_labels,
+        choose_threshold,
+    ):
         module.add_parser(commands)
     for command in commands.choices.values():
         command.add_argument("--verbose", action="store_true", help="tell on standard error what happens, with traces")

@@ -1,4 +1,16 @@
 """The subcommands of ``camviewer-cli``, one module each. torch is imported only when one of them computes."""
 
-NAMES = ("check", "layers", "explain", "evaluate", "export", "import", "train", "few-labels", "choose-threshold")
+NAMES = (
+    "check",
+    "layers",
+    "explain",
+    "evaluate",
+    "export",
+    "import",
+    "convert",
+    "train",
+    "compare",
+    "few-labels",
+    "choose-threshold",
+)
 """The subcommands. They stand here so that the window can tell them from paths without importing their parsers."""
