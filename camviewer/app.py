@@ -72,6 +72,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from PySide6.QtWidgets import QApplication
 
     from camviewer.desktop import APP_ID
+    from camviewer.diagnostics import SessionMark
     from camviewer.paths import log_dir
     from camviewer.ui.icons import app_icon
     from camviewer.ui.logs import UncaughtErrors, start_logging, stop_logging
@@ -86,6 +87,8 @@ def _run(arguments: argparse.Namespace) -> int:
     app.setDesktopFileName(APP_ID)
     app.setWindowIcon(app_icon())
     start_logging(None if arguments.smoke_test else log_dir(), verbose=arguments.verbose)
+    mark = None if arguments.smoke_test else SessionMark(log_dir())
+    crash = mark.begin() if mark is not None else None
     errors = UncaughtErrors()
     errors.install()
     private = arguments.safe_mode or arguments.smoke_test
@@ -102,9 +105,12 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.size:
         width, _, height = arguments.size.partition("x")
         window.resize(int(width), int(height))
+    if crash is not None:
+        window.checking.tell_of_crash(crash)
     window.show()
     # Python runs its signal handlers only between byte codes, so the loop has to come by now and then.
-    signal.signal(signal.SIGINT, lambda *_: window.close())
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: window.close())
     beat = QTimer(window)
     beat.setInterval(500)
     beat.timeout.connect(_nothing)
@@ -126,6 +132,8 @@ def _run(arguments: argparse.Namespace) -> int:
         window.close()
         beat.stop()
         errors.uninstall()
+        if mark is not None:
+            mark.end()
         stop_logging()
     return status
 

@@ -16,10 +16,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from camviewer import __version__
-from camviewer.selfcheck import Finding
+
+if TYPE_CHECKING:
+    from camviewer.selfcheck import Finding
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +65,8 @@ class SessionMark:
             self._file = self._path.open("w", encoding="utf-8")
             _hold(self._file)
             started = time.strftime("%Y-%m-%d %H:%M:%S")
-            self._file.write(
-                f"camviewer {__version__}, Python {platform.python_version()}, {platform.platform()}, from {started}\n"
-            )
+            system = f"{platform.system()} {platform.release()}"
+            self._file.write(f"camviewer {__version__}, Python {platform.python_version()}, {system}, from {started}\n")
             self._file.flush()
             faulthandler.enable(self._file)
         except OSError as error:

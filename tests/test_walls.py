@@ -55,7 +55,7 @@ MAY_IMPORT = {
         "pipeline",
         "selfcheck",
     },
-    "ui": {"images", "regions", "project", "formats", "workers", "selfcheck"},
+    "ui": {"images", "regions", "project", "formats", "workers", "selfcheck", "diagnostics"},
 }
 COMMON = {"catalogue", "errors", "paths", "__version__"}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Menu = Literal["File", "Edit", "View", "Image", "Regions", "Model", "Jobs", "Help", ""]
-Needs = Literal["", "image", "images", "model", "map", "region", "job"]
+Needs = Literal["", "image", "images", "several", "model", "map", "region", "job"]
 
 MENUS: tuple[Menu, ...] = ("File", "Edit", "View", "Image", "Regions", "Model", "Jobs", "Help")
 
@@ -59,6 +59,15 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec(
         "export", "Export…", ("Ctrl+E",), "File", "Write boxes, masks or overlays", "export", "images", separator=True
     ),
+    ActionSpec(
+        "import_annotations",
+        "Import annotations…",
+        ("Ctrl+Shift+I",),
+        "File",
+        "Read COCO, VOC, YOLO, LabelMe or masks, to go on with or to compare with",
+        "file",
+        "images",
+    ),
     ActionSpec("close_project", "Close project", ("Ctrl+W",), "File", "Go back to the welcome page", needs="images"),
     ActionSpec("quit", "Quit", ("Ctrl+Q",), "File", "Close the window; running jobs are cancelled", separator=True),
     ActionSpec("undo", "Undo", ("Ctrl+Z",), "Edit", "Take back the last edit", "undo", "image"),
@@ -73,7 +82,16 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "region",
         separator=True,
     ),
-    ActionSpec("search", "Search names", ("Ctrl+F",), "Edit", "Filter the gallery by name", "search", "images"),
+    ActionSpec(
+        "search",
+        "Search images",
+        ("Ctrl+F",),
+        "Edit",
+        "Filter the gallery by name, class, confidence, flags and more; Down lists what there is",
+        "search",
+        "images",
+    ),
+    ActionSpec("select_all", "Select all images", ("Ctrl+Shift+L",), "Edit", "Select what the gallery shows", needs="images"),
     ActionSpec(
         "workspace_review",
         "Review workspace",
@@ -214,7 +232,47 @@ ACTIONS: tuple[ActionSpec, ...] = (
         separator=True,
     ),
     ActionSpec("skip", "Skip", ("S",), "Image", "Leave this image out and go on", "skip", "image"),
+    ActionSpec(
+        "skip_because", "Skip with a reason…", ("X",), "Image", "Leave this image out, say why, and go on", needs="image"
+    ),
     ActionSpec("reopen", "Take back review", (), "Image", "Make this image unreviewed again", needs="image"),
+    ActionSpec(
+        "review_selected",
+        "Mark selected reviewed",
+        ("Ctrl+Return",),
+        "Image",
+        "Mark all selected images reviewed, as they are",
+        "check",
+        "several",
+        separator=True,
+    ),
+    ActionSpec("skip_selected", "Skip selected", ("Ctrl+Shift+S",), "Image", "Leave all selected images out", "skip", "several"),
+    ActionSpec(
+        "reopen_selected", "Take back selected", (), "Image", "Make all selected images unreviewed again", needs="several"
+    ),
+    ActionSpec(
+        "compute_selected", "Compute selected", ("Ctrl+I",), "Image", "Compute the selected images anew", "play", "several"
+    ),
+    ActionSpec(
+        "accept_sure",
+        "Accept the least doubtful…",
+        (),
+        "Image",
+        "Mark masks with little doubt reviewed at once, and check a random sample of them by eye",
+        "check",
+        "images",
+        separator=True,
+    ),
+    ActionSpec(
+        "blind",
+        "Blind review",
+        (),
+        "Image",
+        "Shuffle the images and hide names, predictions and diagnoses",
+        "eye-off",
+        "images",
+        checkable=True,
+    ),
     ActionSpec(
         "tool_select",
         "Select",
@@ -358,6 +416,15 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ),
     ActionSpec("cancel", "Cancel the job", ("Ctrl+.",), "Jobs", "Stop; what is computed stays", "close", "job"),
     ActionSpec("keys", "Keys", ("F1",), "Help", "All keys on one page", "keyboard"),
+    ActionSpec(
+        "self_check",
+        "Self-check…",
+        (),
+        "Help",
+        "Versions, devices and folders of this installation, and what is wrong with it",
+        "check",
+        separator=True,
+    ),
     ActionSpec("show_log", "Open the log folder", (), "Help", "Where messages and errors are written"),
     ActionSpec("about", "About camviewer", (), "Help", "Version, licences, what it is not for", "info"),
 )

@@ -59,6 +59,12 @@ class Layout(QWidget):
         bench.actions.connect("workspace_review", lambda: self.set_workspace("review"))
         bench.actions.connect("workspace_model", lambda: self.set_workspace("model"))
 
+    def show_notice(self, notice: QWidget) -> None:
+        """Put a line above the page, below the header."""
+        column = self.layout()
+        assert isinstance(column, QVBoxLayout)
+        column.insertWidget(column.indexOf(self._pages), notice)
+
     def _make_rail(self) -> QWidget:
         rail = surface(QWidget(), "panel")
         rail.setFixedWidth(RAIL_WIDTH)

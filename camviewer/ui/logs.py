@@ -1,15 +1,13 @@
-"""Logging of the window: a rotating file, Qt's own messages, crashes, and exceptions that nobody caught."""
+"""Logging of the window: a rotating file, Qt's own messages, and exceptions that nobody caught."""
 
 from __future__ import annotations
 
-import faulthandler
 import logging
 import logging.handlers
 import sys
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
 
 from PySide6.QtCore import QMessageLogContext, QObject, QtMsgType, Signal, qInstallMessageHandler
 
@@ -26,8 +24,6 @@ _LEVELS = {
     QtMsgType.QtCriticalMsg: logging.ERROR,
     QtMsgType.QtFatalMsg: logging.CRITICAL,
 }
-
-_crash_file: TextIO | None = None
 
 
 class UncaughtErrors(QObject):
@@ -68,7 +64,6 @@ def start_logging(folder: Path | None, *, verbose: bool = False) -> None:
     Args:
         folder: None keeps nothing on the disk.
     """
-    global _crash_file
     log.setLevel(logging.DEBUG if verbose else logging.INFO)
     if sys.stderr is not None:
         console = logging.StreamHandler()
@@ -83,8 +78,6 @@ def start_logging(folder: Path | None, *, verbose: bool = False) -> None:
             )
             handler.setFormatter(logging.Formatter(FORMAT))
             log.addHandler(handler)
-            _crash_file = (folder / "crash.log").open("a", encoding="utf-8")
-            faulthandler.enable(_crash_file)
         except OSError as error:
             log.warning("no log file: %s", error)
     qInstallMessageHandler(_on_qt_message)
@@ -92,16 +85,11 @@ def start_logging(folder: Path | None, *, verbose: bool = False) -> None:
 
 def stop_logging() -> None:
     """Close the files and give Qt's messages back."""
-    global _crash_file
     qInstallMessageHandler(None)
     for handler in list(log.handlers):
         if isinstance(handler, logging.StreamHandler):
             log.removeHandler(handler)
             handler.close()
-    if _crash_file is not None:
-        faulthandler.disable()
-        _crash_file.close()
-        _crash_file = None
 
 
 def _on_qt_message(kind: QtMsgType, context: QMessageLogContext, text: str) -> None:

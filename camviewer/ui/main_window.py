@@ -21,10 +21,12 @@ from camviewer.ui.bench import Bench
 from camviewer.ui.dialogs.files import FileDialogs
 from camviewer.ui.drop import DropOverlay, dropped_paths
 from camviewer.ui.features.annotating import Annotating
+from camviewer.ui.features.checking import Checking
 from camviewer.ui.features.comparing import Comparing
 from camviewer.ui.features.enabling import Enabling
 from camviewer.ui.features.exporting import Exporting
 from camviewer.ui.features.helping import Helping
+from camviewer.ui.features.importing import Importing
 from camviewer.ui.features.mapping import Mapping
 from camviewer.ui.features.opening import Opening
 from camviewer.ui.features.reporting import Reporting
@@ -74,7 +76,9 @@ class MainWindow(QMainWindow):
         self.reviewing = Reviewing(bench)
         self.comparing = Comparing(bench)
         self.exporting = Exporting(bench)
+        self.importing = Importing(bench)
         self.helping = Helping(bench)
+        self.checking = Checking(bench, self.places)
         self.viewing = Viewing(bench, self.places)
         self.reporting = Reporting(bench)
         self.enabling = Enabling(bench)
@@ -103,7 +107,7 @@ class MainWindow(QMainWindow):
         self._started = self._painted = True
         self.painted_first.emit()
         if not self._closed:
-            self.bench.computing.start()
+            self.bench.jobs.start()
             if not self.places.shows_workbench():
                 self.bench.welcome.focus_start()
 
