@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -11,22 +12,31 @@ from torch import Tensor, nn
 from camviewer.cam.capture import Capture
 from camviewer.cam.fast import FastCopy, agrees, fast_copy
 from camviewer.cam.taps import is_out_of_memory, tap
-from camviewer.errors import ModelError
+from camviewer.errors import Cancelled, ModelError
 from camviewer.models.classifier import Classifier
 from camviewer.models.layout import Layout, to_grid
 from camviewer.models.outputs import pick_logits
 
 CPU_BATCH = 8
 """Small batches are fastest on a CPU: their activations stay in the cache."""
-MASK_BYTES = 192 * 2**20
-"""Bound for the activations of one chunk of masked inputs on the CPU."""
+MASK_BYTES = 256 * 2**20
+"""Bound for the activations of one chunk of inputs on the CPU."""
 CUDA_SHARE = 0.5
 """Share of the free device memory that one chunk may take."""
-ACTIVATIONS_PER_INPUT = 64
+ACTIVATIONS_PER_INPUT = 48
 """Peak activation memory of a classifier without gradients, in multiples of its input, rounded up from those of
 torchvision (vgg16, the hungriest: 43)."""
 
+_log = logging.getLogger(__name__)
+
 Result = TypeVar("Result")
+
+
+def cpu_has_bfloat16() -> bool:
+    """Return whether the processor multiplies bfloat16 numbers itself; where torch cannot tell, whether it may."""
+    if not hasattr(torch.cpu, "get_capabilities"):
+        return bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    return any(found for name, found in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
 
 
 class Device:
@@ -90,19 +100,30 @@ class Device:
         if self._warm or capture.logits is None:
             return
         self._warm = True
-        network = self.classifier.network
+        if self._dtype != torch.float32:
+            return
         with torch.no_grad():
-            candidate = fast_copy(network, memory_format=self._format)
-            if self._agrees(candidate, capture, layouts):
-                self._exact = candidate
-            if self.precision != "fast" or self._dtype != torch.float32 or not self._has_bfloat16():
-                return
-            reduced = fast_copy(network, dtype=torch.bfloat16)
-            found = pick_logits(reduced.network(capture.X[None].to(self.where, torch.bfloat16)))
-            if found is not None and bool(torch.isfinite(found).all()):
-                self._reduced = reduced
-                moved = (found[0].to(capture.logits) - capture.logits).norm() / capture.logits.norm().clamp(min=1e-6)
-                self._deviation = float(moved)
+            self._exact = self._copied(lambda copy: self._agrees(copy, capture, layouts))
+            if self.precision == "fast" and self._has_bfloat16():
+                self._reduced = self._copied(lambda copy: self._is_finite(copy, capture), dtype=torch.bfloat16)
+
+    def _copied(self, good: Callable[[FastCopy], bool], *, dtype: torch.dtype | None = None) -> FastCopy | None:
+        """Return a faster copy that `good` approves of."""
+        memory_format = self._format if dtype is None else torch.channels_last
+        try:
+            copy = fast_copy(self.classifier.network, dtype=dtype, memory_format=memory_format)
+            if good(copy):
+                return copy
+        except Cancelled:
+            self._warm = False
+            raise
+        except Exception as error:  # a network that does not bear being rewritten, in as many ways as there are
+            if is_out_of_memory(error):
+                return None
+            _log.info("the faster copy does not run: %r", error)
+            return None
+        _log.info("the faster copy deviates, so the network itself runs")
+        return None
 
     def _agrees(self, candidate: FastCopy, capture: Capture, layouts: dict[str, Layout]) -> bool:
         served = {name: layout for name, layout in layouts.items() if candidate.serves([name])}
@@ -113,10 +134,14 @@ class Device:
             agrees(capture.activations[name], to_grid(taps[name], layout)[0]) for name, layout in served.items()
         )
 
+    def _is_finite(self, candidate: FastCopy, capture: Capture) -> bool:
+        found = pick_logits(candidate.network(capture.X[None].to(self.where, torch.bfloat16)))
+        return found is not None and bool(torch.isfinite(found).all())
+
     def _has_bfloat16(self) -> bool:
         if self.where.type == "cuda":
             return bool(torch.cuda.is_bf16_supported())
-        return self.where.type == "cpu" and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+        return self.where.type == "cpu" and cpu_has_bfloat16()
 
     @property
     def masked_precision(self) -> str:

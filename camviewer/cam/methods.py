@@ -52,7 +52,10 @@ def grad_cam_pp_weights(A: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
     negative; such cells count 0 and the target is reported as partly undefined.
     """
     g = G.relu()
-    denominator = 2 + A.sum(dim=(1, 2))[None, :, None, None] * g
+    total = A.sum(dim=(1, 2))[None, :, None, None]
+    denominator = torch.addcmul(torch.full_like(total, 2), total, g)
+    if bool(total.amin() >= 0):  # as behind a ReLU
+        return (g / denominator).sum(dim=(2, 3)), torch.zeros(len(G), dtype=torch.bool, device=G.device)
     defined = denominator > UNDEFINED_BELOW
     weights = torch.where(defined, g / torch.where(defined, denominator, 1), 0).sum(dim=(2, 3))
     return weights, ~defined.flatten(1).all(dim=1)

@@ -65,6 +65,8 @@ def combined(targets: Sequence[Target], W: Tensor) -> Tensor:
         UsageError: as `rows`.
     """
     row, column, factor = (entries.to(W.device) for entries in _entries(targets, len(W)))
+    if len(row) == len(targets) and all(len(target) == 1 for target in targets):
+        return W[column] * factor[:, None].to(W)
     return W.new_zeros(len(targets), W.shape[1]).index_add_(0, row, W[column] * factor[:, None].to(W))
 
 

@@ -23,12 +23,13 @@ GRADIENT_METHODS = ("gradcam", "gradcampp", "hirescam", "layercam", "xgradcam", 
 
 
 class Counter:
-    """Counts forward passes (calls of the network) and images in them."""
+    """Counts forward passes (calls of the network or of its faster copy) and images in them."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, explainer: Explainer) -> None:
         self.passes = 0
         self.images = 0
-        network.register_forward_hook(self._count)
+        for network in {explainer.classifier.network, explainer.device.network([])}:
+            network.register_forward_hook(self._count)
 
     def _count(self, _module: nn.Module, inputs: tuple[Tensor, ...], _output: Any) -> None:
         self.passes += 1
@@ -162,7 +163,7 @@ def test_layer_order_of_the_request_does_not_matter() -> None:
 def test_batch_equals_singles() -> None:
     explainer = warmed(seeded(lambda: Small(pool="deep")))
     images = [draw_pixels(i, width=40 + i, height=33) for i in range(3)]
-    counter = Counter(explainer.classifier.network)
+    counter = Counter(explainer)
     request = MapRequest(("gradcam", "gradcampp", "layercam"), "top2", ("second", "third"))
     seen: list[tuple[int, int]] = []
     batch = explainer.explain_batch(images, request, on_progress=lambda done, total: seen.append((done, total)))
@@ -229,7 +230,7 @@ def test_cancel_reaches_inside_a_forward_pass() -> None:
 
 def test_what_was_computed_costs_no_pass() -> None:
     explainer = warmed(seeded(lambda: Small(pool="deep")))
-    counter = Counter(explainer.classifier.network)
+    counter = Counter(explainer)
 
     def ask(**request: Any) -> int:
         before = counter.passes
@@ -248,7 +249,7 @@ def test_what_was_computed_costs_no_pass() -> None:
 
 def test_on_a_closed_head_one_pass_serves_everything() -> None:
     explainer = warmed(seeded(Small))
-    counter = Counter(explainer.classifier.network)
+    counter = Counter(explainer)
     request = MapRequest((*GRADIENT_METHODS, "cam", "eigencam", "ablationcam", "finercam"), "all")
     explainer.explain(PIXELS, request, key=1)
     explainer.explain(PIXELS, request, key=1)
@@ -274,7 +275,7 @@ def test_gradients_too_many_to_keep_give_the_same_maps(monkeypatch: pytest.Monke
     monkeypatch.setattr("camviewer.cam.passes.GRADIENT_BYTES", 20_000)
     explainer = warmed(network)
     found = explainer.explain(PIXELS, request, key=1)
-    counter = Counter(explainer.classifier.network)
+    counter = Counter(explainer)
     again = explainer.explain(PIXELS, request, key=1)
     assert counter.passes == 0
     for m, n, o in zip(expected.maps, found.maps, again.maps, strict=True):

@@ -12,8 +12,9 @@ from cam_toys import CLASSES, classifier, seeded, values
 from probe import draw_inputs, draw_pixels, probe_network
 from torch import Tensor, nn
 
+from camviewer.cam import packed
 from camviewer.cam.explainer import Explainer
-from camviewer.cam.fast import agrees, fast_copy, foldable
+from camviewer.cam.fast import agrees, fast_copy
 from camviewer.cam.requests import MapRequest
 
 
@@ -47,8 +48,107 @@ def normed() -> nn.Module:
     return network
 
 
-def test_only_what_is_safe_is_folded() -> None:
-    assert foldable(normed()) == {"stem.0": "stem.1"}
+def test_only_what_is_safe_is_put_together() -> None:
+    """stem: convolution, norm and ReLU are one operation, whose result still goes by the names of ReLU and stem."""
+    made = fast_copy(normed())
+    assert made.changed == {"stem.0", "stem.1"}
+    assert made.serves(["stem", "stem.2", "norm", "shared#2"]) and not made.serves(["stem.1#1"])
+    ran = [type(module).__name__ for module in made.network.modules()]
+    assert ran.count("PackedConv2d") == 3 and ran.count("BatchNorm2d") == 2 and ran.count("ReLU") == 0
+
+
+class Residual(nn.Module):
+    """Additions that a convolution may take along, and others that it must not."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        self.relu = nn.ReLU(inplace=True)
+        self.kind = kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.relu(self.first(x))
+        b = self.second(a)
+        if self.kind == "plain":
+            b += a
+            b = self.relu(b)
+        elif self.kind == "seen before":  # the convolution's own result is used again
+            b = self.relu(b + a) + b
+        elif self.kind == "seen after":  # the sum is written where the branch was, which is used again
+            c = a
+            a += b
+            b = self.relu(a) + c
+        elif self.kind == "broadcast":
+            b = self.relu(b + a.mean((2, 3), keepdim=True))
+        else:  # a shared activation, once behind a convolution and once not
+            b = self.relu(b * a)
+        return b.mean((2, 3))
+
+
+@pytest.mark.parametrize("kind", ["plain", "seen before", "seen after", "broadcast", "shared"])
+def test_additions_and_activations(kind: str) -> None:
+    network = seeded(lambda: Residual(kind))
+    made = fast_copy(network)
+    x = torch.randn(2, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    seen: dict[str, list[Tensor]] = {"original": [], "copy": []}
+    for name, module in (("original", network), ("copy", made.network)):
+        handle = module.get_submodule("relu").register_forward_hook(lambda _m, _i, out, n=name: seen[n].append(out + 0))
+        with torch.inference_mode():
+            seen[name].append(module(x))
+        handle.remove()
+    assert "relu" not in made.changed and len(seen["copy"]) == len(seen["original"])
+    for expected, found in zip(seen["original"], seen["copy"], strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    if kind == "plain":
+        operations = [node for node in made.network.graph.nodes if node.op == "call_function"]
+        assert not operations
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ReLU6(), nn.SiLU(), nn.Hardswish()])
+def test_packed_convolutions(activation: nn.Module) -> None:
+    conv = seeded(lambda: nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=4))
+    known = packed.activation_of(activation)
+    assert known is not None and packed.can_pack(torch.float32)
+    x = torch.randn(2, 8, 9, 13, generator=torch.Generator().manual_seed(0)) * 4
+    with torch.inference_mode():
+        found = packed.PackedConv2d(conv, known)(x)
+        torch.testing.assert_close(found, activation(conv(x)), atol=1e-5, rtol=1e-5)
+
+
+def test_without_the_operations_the_copy_is_folded_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed.PackedConv2d, "forward", lambda *_a: (_ for _ in ()).throw(RuntimeError("unknown")))
+    packed.can_pack.cache_clear()
+    try:
+        assert not packed.can_pack(torch.float32)
+        made = fast_copy(normed())
+    finally:
+        packed.can_pack.cache_clear()
+    assert not any(isinstance(module, packed.PackedConv2d) for module in made.network.modules())
+    x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert agrees(normed()(x), made.network(x))
+
+
+class Winding(nn.Module):
+    """Its way depends on its input, so it cannot be traced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = normed()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x) if x.sum() > 0 else self.inner(-x)
+
+
+def test_a_network_that_cannot_be_traced_keeps_its_code() -> None:
+    network = Winding().eval()
+    made = fast_copy(network)
+    assert not made.changed and type(made.network) is Winding
+    assert sum(isinstance(module, packed.PackedConv2d) for module in made.network.modules()) == 3
+    for sign in (1, -1):
+        x = sign * torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+        with torch.inference_mode():
+            assert agrees(network(x), made.network(x))
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "densenet121"])
@@ -59,6 +159,7 @@ def test_copies_of_torchvision_networks(name: str) -> None:
     with torch.inference_mode():
         expected, found = network(x), made.network(x)
     assert agrees(expected, found) and len(made.changed) > 20
+    assert isinstance(made.network, torch.fx.GraphModule)
     assert not agrees(expected, expected + 0.01 * expected.abs().max())
     assert not agrees(expected, expected * torch.nan)
 
@@ -83,7 +184,7 @@ def test_convolutions_with_hooks_stay() -> None:
     x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         torch.testing.assert_close(made.network(x), network(x))
-    assert not made.changed
+    assert made.serves(["stem.0"]) and made.serves(["stem.1"])
 
 
 def test_taps_at_folded_layers_see_the_original() -> None:
@@ -154,7 +255,8 @@ def test_quotients_of_signed_units_do_not_come_from_the_copy() -> None:
     for seed in (1, 2):
         warm.explain(draw_pixels(seed), MapRequest())
     ran: list[nn.Module] = []
-    network.register_forward_pre_hook(lambda module, _inputs: ran.append(module))
+    for runs in (network, warm.device.network([])):
+        runs.register_forward_pre_hook(lambda module, _inputs: ran.append(module))
     for method, original in (("gradcampp", True), ("xgradcam", True), ("gradcam", False), ("cam", False)):
         warm.explain(draw_pixels(3), MapRequest((method,)))
         assert (ran.pop() is network) == original
@@ -197,7 +299,7 @@ def test_a_copy_that_deviates_is_not_used(monkeypatch: pytest.MonkeyPatch) -> No
 
     def wrong(given: nn.Module, **options: object) -> object:
         made = fast_copy(given, **options)  # type: ignore[arg-type]
-        made.network.stem[0].weight.data.mul_(1.05)
+        made.network.get_submodule("stem.0")._bias.add_(0.1)
         return made
 
     monkeypatch.setattr("camviewer.cam.device.fast_copy", wrong)

@@ -105,7 +105,7 @@ def test_passes_and_the_cache_of_classes() -> None:
         nonlocal inputs
         inputs += len(given[0])
 
-    network.register_forward_hook(count)
+    explainer.device.network([]).register_forward_hook(count)
     one = explainer.explain(PIXELS, MapRequest(("scorecam",), (2,)), key=1)
     assert inputs == 2 + 6
     every = explainer.explain(PIXELS, MapRequest(("scorecam",), "all"), key=1)
