@@ -118,6 +118,33 @@ REFINEMENTS: tuple[RefinementSpec, ...] = (
         (_INSIDE, _OUTSIDE),
         "Meyer 1992",
     ),
+    RefinementSpec(
+        "pamr",
+        "Map along edges (PAMR)",
+        "The map itself, after its values moved between neighbours that look alike; what remains above a fraction of "
+        "its maximum.",
+        (
+            Parameter(
+                "rounds",
+                "Rounds",
+                "int",
+                10,
+                minimum=1,
+                maximum=50,
+                help="How often values move to neighbours of a similar colour.",
+            ),
+            Parameter(
+                "level",
+                "Level",
+                "float",
+                0.4,
+                minimum=0.01,
+                maximum=1.0,
+                help="Which fraction of the maximum is kept afterwards.",
+            ),
+        ),
+        "Araslanov and Roth 2020, arXiv 2005.08104",
+    ),
 )
 
 BY_NAME = {spec.name: spec for spec in REFINEMENTS}

@@ -52,6 +52,7 @@ REFINEMENTS: dict[str, Draw] = {
         work, inside=float(p["inside"]), outside=float(p["outside"]), rounds=int(p["rounds"])
     ),
     "watershed": lambda work, p: seeded.watershed(work, inside=float(p["inside"]), outside=float(p["outside"])),
+    "pamr": lambda work, p: seeded.along_edges(work, level=float(p["level"]), rounds=int(p["rounds"])),
 }
 """One function for each row of the catalogue but ``auto``, which chooses among them."""
 

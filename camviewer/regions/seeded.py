@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import cv2
 import numpy as np
 
@@ -52,6 +54,17 @@ def watershed(work: Work, *, inside: float, outside: float) -> BoolMask:
     dam = cv2.dilate(basin.view(np.uint8), np.ones((3, 3), np.uint8)).astype(np.bool_) & (marks == -1)
     dam[0], dam[-1], dam[:, 0], dam[:, -1] = basin[0], basin[-1], basin[:, 0], basin[:, -1]
     return _finished(work, basin | dam, sure)
+
+
+def along_edges(work: Work, *, level: float, rounds: int) -> BoolMask:
+    """Return where the map, spread over pixels that look alike, keeps a fraction `level` of its maximum.
+
+    The spreading (PAMR, Araslanov and Roth 2020) needs torch; it is loaded here, on first use.
+    """
+    spread = importlib.import_module("camviewer.cam.pamr").spread
+    found = spread(work.clean, work.energy, rounds=rounds)
+    kept = np.asarray((found >= level * found.max()) & (found > 0) & ~work.excluded)
+    return _finished(work, kept, kept)
 
 
 def _certain(work: Work, inside: float, outside: float) -> tuple[BoolMask, BoolMask]:
