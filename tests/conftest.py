@@ -7,8 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from offline import Offline
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+_OFFLINE = Offline()
+
+
+@pytest.fixture(autouse=True)
+def no_network(request: pytest.FixtureRequest) -> Iterator[Offline]:
+    """No test, and nothing that it calls, reaches for the network; those with `cluster` talk to themselves."""
+    _OFFLINE.forbids = request.node.get_closest_marker("cluster") is None
+    yield _OFFLINE
+    _OFFLINE.forbids = False
+    assert not _OFFLINE.refused, f"the network was asked for: {_OFFLINE.take()}"
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QGridLayout, QLabel, QPlainTextEdit, QScrollArea, QWidget
 
@@ -53,9 +53,7 @@ class SelfCheckDialog(PanelDialog):
         log_folder.clicked.connect(self.log_wanted)
         self.add_buttons(self.copy, log_folder)
         self.add_close()
-
-    def sizeHint(self) -> QSize:
-        return QSize(780, 600)
+        self.resize(780, 600)
 
     def show_findings(self, findings: Sequence[Finding]) -> None:
         """Show what the self-check found; what is wrong stands first."""
@@ -126,9 +124,7 @@ class CrashDialog(PanelDialog):
         copy.clicked.connect(self._on_copy)
         self.add_buttons(copy)
         self.add_close()
-
-    def sizeHint(self) -> QSize:
-        return QSize(780, 480)
+        self.resize(780, 480)
 
     @Slot()
     def _on_copy(self) -> None:
