@@ -195,6 +195,13 @@ FORMATS: tuple[FormatSpec, ...] = (
         "Predictions to correct in Label Studio: rectangles (control box) and brush masks (control mask).",
     ),
     FormatSpec(
+        "dicom-seg",
+        "DICOM SEG",
+        "NAME_segmentation.dcm, for images that are DICOM",
+        "pixels",
+        "Segments that refer to their DICOM image; without the patient's data. Needs the extra dicom.",
+    ),
+    FormatSpec(
         "csv",
         "CSV summary",
         "summary.csv",

@@ -153,6 +153,21 @@ def split(text: str) -> tuple[float, ...]:
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
+def name_map(given: list[str]) -> dict[str, str]:
+    """Return new names by old ones, from texts of the form ``OLD=NEW``.
+
+    Raises:
+        UsageError: when one has another form.
+    """
+    names = {}
+    for text in given:
+        old, equals, new = text.partition("=")
+        if not equals or not old:
+            raise UsageError(f"--map needs OLD=NEW, not {text!r}.")
+        names[old] = new
+    return names
+
+
     """Add what `load_request` reads."""
     group = parser.add_argument_group("model")
     group.add_argument(

@@ -8,7 +8,7 @@ from typing import Any
 
 from camviewer.catalogue.formats import BY_NAME, FORMATS, format_spec
 from camviewer.catalogue.parameters import Value
-from camviewer.commands.arguments import seed, split
+from camviewer.commands.arguments import name_map, seed, split
 from camviewer.commands.console import ProgressLine, say, warn
 from camviewer.commands.interrupt import INTERRUPTED, interruptible
 from camviewer.errors import Cancelled, UsageError
@@ -45,7 +45,17 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--image-root", type=Path, metavar="DIR", help="where the images lie, when they were moved")
     parser.add_argument("--strip", action="store_true", help="remove metadata from copied images")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=V", help="see the list below")
-    parser.add_argument("--dry-run", action="store_true", help="count what would be written, and write nothing")
+    parser.add_argument(
+        "--map", action="append", default=[], metavar="CLASS=NEW", help="class names; an empty one is left out"
+    )
+    parser.add_argument(
+        "--max-doubt",
+        type=float,
+        metavar="X",
+        help="leave out images with a mask in more doubt than this, 0 to 1, that no person reviewed",
+    )
+    parser.add_argument("--verify", action="store_true", help="read everything back before it counts as written")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be written, and write nothing")
     parser.set_defaults(run=run)
 
 
@@ -68,6 +78,9 @@ def run(given: argparse.Namespace) -> int:
         images=given.images,
         strip=given.strip,
         image_root=given.image_root,
+        class_map=name_map(given.map),
+        max_doubt=given.max_doubt,
+        verify=given.verify,
     )
     with interruptible() as interrupted, ProgressLine(0, "image") as line:
 
@@ -82,8 +95,21 @@ def run(given: argparse.Namespace) -> int:
             return INTERRUPTED
     for problem in report.problems:
         warn(problem)
+    if report.dry_run:
+        _say_table(("File or folder", "Images", "Regions", "Size", "Note"), report.table())
     say(report.sentence if report.dry_run else f"{report.sentence} They lie in {report.out}.")
     return 1 if report.left_out.get("cannot be read") else 0
+
+
+def _say_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Print a table with its names and notes at the left, its numbers at the right."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    for row in (head, *rows):
+        cells = [
+            text.rjust(width) if 0 < i < len(head) - 1 else text.ljust(width)
+            for i, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        say("  ".join(cells).rstrip())
 
 
 def format_help() -> str:

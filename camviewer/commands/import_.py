@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from camviewer.commands.arguments import name_map
 from camviewer.commands.console import ProgressLine, say, warn
 from camviewer.commands.interrupt import INTERRUPTED, interruptible
-from camviewer.errors import Cancelled, UsageError
+from camviewer.errors import Cancelled
 
 
 def add_parser(commands: Any) -> None:
@@ -48,19 +49,13 @@ def run(given: argparse.Namespace) -> int:
     from camviewer.pipeline.importing import ImportRequest, import_annotations, open_project
     from camviewer.project.truth import compare, images_with_truth
 
-    class_map = {}
-    for text in given.map:
-        there, equals, here = text.partition("=")
-        if not equals or not there:
-            raise UsageError(f"--map needs THERE=HERE, not {text!r}.")
-        class_map[there] = here
     request = ImportRequest(
         source=given.source,
         format=given.format,
         purpose=given.purpose,
         replace=given.replace,
         class_name=given.class_name,
-        class_map=class_map,
+        class_map=name_map(given.map),
         coordinates=given.coordinates,
         reviewer=given.reviewer,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,19 @@ from pycocotools import mask as coco_mask
 
 from camviewer.catalogue.parameters import Value
 from camviewer.formats.polygons import edge_polygons
-from camviewer.formats.records import Category, Context, Edges, Item, ItemBox, ItemMask, Loss, Split, Writer, boxes_of
+from camviewer.formats.records import (
+    Category,
+    Context,
+    Edges,
+    Item,
+    ItemBox,
+    ItemMask,
+    Loss,
+    Split,
+    Writer,
+    boxes_of,
+    differing,
+)
 from camviewer.formats.strict_json import Fields, encode, finite, read_json
 from camviewer.images.decode import MAX_PIXELS
 from camviewer.project.records import BoolMask
@@ -47,6 +60,12 @@ class CocoWriter(Writer):
         for part in self._parts.values():
             part.discard()
 
+    def read_back(self, item: Item) -> int | None:
+        if self.context.options.get("segmentation", "rle") == "boxes":
+            return None
+        image = next(self._parts[item.split].images)
+        return differing(item, {mask.class_id: mask.pixels for mask in image.masks})
+
     @classmethod
     def measure(cls, item: Item, options: dict[str, Value]) -> Loss:
         area = sum(int(np.count_nonzero(mask.pixels)) for mask in item.masks)
@@ -54,7 +73,7 @@ class CocoWriter(Writer):
             found = (pixels for mask in item.masks for pixels in _instances(mask.pixels, options))
             return Loss(sum(bool(pixels.any()) for pixels in found), 0, area)
         written = list(annotations_of(item, options))
-        lost = 0
+        lost = added = 0
         height, width = item.size[1], item.size[0]
         for class_id in {mask.class_id for mask in item.masks}:
             truth = np.zeros((height, width), dtype=np.bool_)
@@ -66,7 +85,8 @@ class CocoWriter(Writer):
                 if row["category_id"] == class_id:
                     back |= decode_polygons(row["segmentation"], (height, width))
             lost += int(np.count_nonzero(truth ^ back))
-        return Loss(len(written), lost, area)
+            added += int(np.count_nonzero(back & ~truth))
+        return Loss(len(written), lost, area, added=added)
 
 
 class _Part:
@@ -109,6 +129,11 @@ class _Part:
         output.append(self._path, b'\n],\n"annotations": [')
         output.unspool(self._path, self._annotations)
         output.append(self._path, b"\n]}\n")
+
+    @cached_property
+    def images(self) -> Iterator[CocoImage]:
+        """What a reader finds in the file, image by image."""
+        return iterate_coco(self._context.output.path(self._path))[1]
 
     def discard(self) -> None:
         with contextlib.suppress(OSError):

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from camviewer.errors import ExportError
 from camviewer.formats.records import Category, Item, Loss
+from camviewer.project.records import BoolMask
 
 MOST = 254
 
@@ -29,6 +30,11 @@ def raster(item: Item, number_of: dict[int, int]) -> NDArray[np.uint8]:
         if mask.class_id in number_of:
             result[mask.pixels] = number_of[mask.class_id]
     return result
+
+
+def found_masks(values: NDArray[np.uint8], number_of: dict[int, int]) -> dict[int, BoolMask]:
+    """Return the mask of each category in a raster of class numbers."""
+    return {class_id: values == number for class_id, number in number_of.items() if (values == number).any()}
 
 
 def measure_overlap(item: Item) -> Loss:

@@ -20,7 +20,7 @@ from camviewer import __version__
 from camviewer.catalogue.parameters import Value
 from camviewer.formats.polygons import index_polygons
 from camviewer.formats.rasters import png
-from camviewer.formats.records import Edges, Item, Loss, Writer, in_part
+from camviewer.formats.records import Edges, Item, Loss, Writer, differing, in_part
 from camviewer.formats.strict_json import Fields, encode, finite, read_json
 from camviewer.formats.yolo import measure_polygons
 from camviewer.images.decode import MAX_PIXELS
@@ -90,10 +90,15 @@ class LabelmeWriter(Writer):
             "mask": mask,
         }
 
+    def read_back(self, item: Item) -> int:
+        found = read_labelme(self.context.output.path(in_part(item, f"{item.stem}.json"))).masks
+        ids = {entry.name: entry.id for entry in self.context.categories}
+        return differing(item, {ids[name]: mask for name, mask in found.items()})
+
     @classmethod
     def measure(cls, item: Item, options: dict[str, Value]) -> Loss:
         loss = super().measure(item, options) if options.get("shapes", "mask") == "mask" else measure_polygons(item)
-        return Loss(loss.regions + len(item.boxes), loss.pixels, loss.of)
+        return Loss(loss.regions + len(item.boxes), loss.pixels, loss.of, added=loss.added)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

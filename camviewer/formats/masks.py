@@ -32,18 +32,31 @@ class MaskWriter(Writer):
 
     def add(self, item: Item) -> None:
         for class_id, mask in _rasters(item, self.context.options):
-            tail = "" if class_id is None else "_" + self._class_names.get(class_id, str(class_id))
-            self.context.output.write(in_part(item, f"{item.stem}{tail}_segmentation.png"), mask_png(mask))
+            self.context.output.write(self._path(item, class_id), mask_png(mask))
+
+    def _path(self, item: Item, class_id: int | None) -> str:
+        tail = "" if class_id is None else "_" + self._class_names.get(class_id, str(class_id))
+        return in_part(item, f"{item.stem}{tail}_segmentation.png")
+
+    def read_back(self, item: Item) -> int:
+        plain: dict[str, Value] = {**self.context.options, "largest": False, "fill": False}
+        return sum(
+            int(
+                np.count_nonzero(mask ^ read_mask(self.context.output.path(self._path(item, class_id)), size=item.size))
+            )
+            for class_id, mask in _rasters(item, plain)
+        )
 
     @classmethod
     def measure(cls, item: Item, options: dict[str, Value]) -> Loss:
         plain: dict[str, Value] = {**options, "largest": False, "fill": False}
-        lost = area = regions = 0
+        lost = added = area = regions = 0
         for (_, before), (_, after) in zip(_rasters(item, plain), _rasters(item, options), strict=True):
             lost += int(np.count_nonzero(before ^ after))
+            added += int(np.count_nonzero(after & ~before))
             area += int(np.count_nonzero(before))
             regions += bool(after.any())
-        return Loss(regions, lost, area)
+        return Loss(regions, lost, area, added=added)
 
 
 def _rasters(item: Item, options: dict[str, Value]) -> Iterator[tuple[int | None, BoolMask]]:

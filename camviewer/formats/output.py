@@ -10,6 +10,7 @@ from typing import IO, Literal
 
 from camviewer.formats import disk
 
+_PARTS = ("", "train", "val", "test")
 FileKind = Literal["annotations", "images", "about"]
 
 
@@ -166,6 +167,20 @@ class Output:
                 row.empty += empty
             row.exact = False
 
+    def table(self) -> tuple[FileRow, ...]:
+        """Return the rows: folder by folder, their parts in order, last what is about the whole."""
+
+        def place(row: FileRow) -> tuple[bool, str, int]:
+            part = row.parts[0] if len(row.parts) == 1 else ""
+            return row.kind == "about", row.path.replace(part, "") if part else row.path, _PARTS.index(part)
+
+        return tuple(sorted(self.rows.values(), key=place))
+
+    def path(self, relative: str) -> Path:
+        """Return where a file lies that was written."""
+        assert self.folder is not None
+        return self.folder / relative
+
     def _count(self, path: str, size: int, kind: FileKind, *, whole: bool = True) -> None:
         key = self._row_path(path)
         row = self.rows.get(key)
@@ -183,8 +198,9 @@ class Output:
     def _row_path(self, path: str) -> str:
         """Return the row that shows a file: the folder before the image's name, or the file itself."""
         for stem in self._stems:
-            at = path.rfind(stem)
-            if at >= 0 and (at == 0 or path[at - 1] == "/") and "/" not in path[at + len(stem) :]:
+            # From the right, and only at the start of a name: "e" is not the end of "e_mask.png".
+            at = f"/{path}".rfind(f"/{stem}")
+            if at >= 0 and "/" not in path[at + len(stem) :]:
                 return path[:at] or "*" + PurePosixPath(path).suffix
         # Lists deep down (VOC's ImageSets) share a row.
         return path if path.count("/") < 2 else path.rpartition("/")[0] + "/"

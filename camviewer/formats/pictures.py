@@ -36,7 +36,7 @@ def place(
     """Put an image into the result and return its path relative to the result's folder, POSIX.
 
     A file whose pixels are stored turned is always written anew, upright and without the tag, because readers
-    disagree on it; so is a file that has to change its format.
+    disagree on it; so is a file that has to change its format, and every DICOM file, whose tags name the patient.
 
     Args:
         source: the image, or None when it is not known.
@@ -58,6 +58,8 @@ def place(
     with open_image(source) as opened:
         upright, kind = opened.orientation == 1, opened.format
     suffix = source.suffix.lower()
+    if kind == "DICOM":  # the file itself names the patient
+        ending = ending or ".png"
     if ending and ending != suffix:
         suffix, upright = ending, False
     path = stem + suffix

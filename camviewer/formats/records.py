@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -107,13 +108,18 @@ class Item:
         return "." + name.rsplit(".", 1)[1].lower() if "." in name[1:] else ""
 
 
+def overlap(*, pixels: int, added: int, of: int) -> float:
+    """Return the IoU of masks of `of` pixels with a copy that misses ``pixels - added`` and has `added` too many."""
+    return (of - (pixels - added)) / (of + added) if of + added else 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Loss:
     """What a format cannot hold of one image.
 
     Attributes:
         regions: annotations the format writes.
-        pixels: pixels that a reader of the format would get wrong.
+        pixels: pixels that a reader of the format would get wrong, `added` of them beyond the masks.
         of: pixels of the masks.
         notes: sentences for the report.
     """
@@ -122,6 +128,12 @@ class Loss:
     pixels: int = 0
     of: int = 0
     notes: tuple[str, ...] = ()
+    added: int = 0
+
+    @property
+    def iou(self) -> float:
+        """Overlap of what a reader gets with the masks, 0..1."""
+        return overlap(pixels=self.pixels, added=self.added, of=self.of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +260,18 @@ def union(masks: tuple[ItemMask, ...], size: Size) -> BoolMask:
     for mask in masks:
         result |= mask.pixels
     return result
+
+
+def differing(item: Item, found: Mapping[int, BoolMask]) -> int:
+    """Return how many pixels of `found`, masks by category, are not as the item's masks have them."""
+    drawn: dict[int, BoolMask] = {}
+    for mask in item.masks:
+        drawn[mask.class_id] = drawn[mask.class_id] | mask.pixels if mask.class_id in drawn else mask.pixels
+    nothing = np.zeros((item.size[1], item.size[0]), dtype=np.bool_)
+    return sum(
+        int(np.count_nonzero(drawn.get(class_id, nothing) ^ found.get(class_id, nothing)))
+        for class_id in drawn.keys() | found.keys()
+    )
 
 
 def boxes_of(item: Item) -> tuple[ItemBox, ...]:

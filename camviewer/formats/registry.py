@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from camviewer.catalogue.formats import format_spec
 from camviewer.formats.coco import CocoWriter
+from camviewer.formats.dicom_seg import DicomSegWriter
 from camviewer.formats.labelme import LabelmeWriter
 from camviewer.formats.masks import MaskWriter
 from camviewer.formats.overlays import OverlayWriter
@@ -27,6 +28,7 @@ WRITERS: dict[str, type[Writer]] = {
     "nnunet": NnunetWriter,
     "cvat": CvatWriter,
     "label-studio": LabelStudioWriter,
+    "dicom-seg": DicomSegWriter,
     "csv": CsvWriter,
     "soft-masks": SoftMaskWriter,
     "report": ReportWriter,

@@ -6,10 +6,11 @@ import numpy as np
 
 from camviewer.catalogue.parameters import Value
 from camviewer.errors import UsageError
-from camviewer.formats.indexed import measure_overlap, numbers, raster
+from camviewer.formats.indexed import found_masks, measure_overlap, numbers, raster
 from camviewer.formats.rasters import png
-from camviewer.formats.records import Context, Item, Loss, Writer
+from camviewer.formats.records import Context, Item, Loss, Writer, differing
 from camviewer.formats.strict_json import encode
+from camviewer.formats.voc import read_indexed
 from camviewer.project.records import BoolMask
 
 
@@ -28,6 +29,10 @@ class MmsegWriter(Writer):
     def close(self) -> None:
         names = ["background", *(entry.name for entry in self.context.categories)]
         self.context.output.write("classes.json", encode({"classes": names, "reduce_zero_label": False}, indent=1))
+
+    def read_back(self, item: Item) -> int:
+        values = read_indexed(self.context.output.path(f"ann_dir/{item.split or 'train'}/{item.stem}.png"))
+        return differing(item, found_masks(values, self._numbers))
 
     @classmethod
     def measure(cls, item: Item, options: dict[str, Value]) -> Loss:
@@ -62,8 +67,11 @@ class NnunetWriter(Writer):
         values = raster(item, self._numbers)
         if self._ignore:
             values[self._uncertain(item)] = len(self._numbers) + 1
-        self.context.output.write(f"{self._folder}/{'labelsTs' if test else 'labelsTr'}/{case}.png", png(values))
+        self.context.output.write(self._label_path(item), png(values))
         self._training += not test
+
+    def _label_path(self, item: Item) -> str:
+        return f"{self._folder}/{'labelsTs' if item.split == 'test' else 'labelsTr'}/{item.flat}.png"
 
     def _uncertain(self, item: Item) -> BoolMask:
         """Return where a map is neither clearly in nor clearly out; nowhere in an image that a person reviewed."""
@@ -90,6 +98,12 @@ class NnunetWriter(Writer):
             "file_ending": ".png",
         }
         self.context.output.write(f"{self._folder}/dataset.json", encode(data, indent=1))
+
+    def read_back(self, item: Item) -> int | None:
+        if self._ignore:  # the band hides pixels of the masks, as it should
+            return None
+        values = read_indexed(self.context.output.path(self._label_path(item)))
+        return differing(item, found_masks(values, self._numbers))
 
     @classmethod
     def measure(cls, item: Item, options: dict[str, Value]) -> Loss:

@@ -23,9 +23,9 @@ from PIL import Image
 
 from camviewer.catalogue.parameters import Value
 from camviewer.errors import FormatError
-from camviewer.formats.indexed import measure_overlap, numbers, raster
+from camviewer.formats.indexed import found_masks, measure_overlap, numbers, raster
 from camviewer.formats.names import UniqueNames, safe_part
-from camviewer.formats.records import Context, Edges, Item, Loss, Writer, boxes_of
+from camviewer.formats.records import Context, Edges, Item, Loss, Writer, boxes_of, differing
 from camviewer.images.geometry import Size
 
 Coordinates = Literal["devkit", "zero"]
@@ -115,6 +115,10 @@ class VocWriter(Writer):
             lines.append(f"{name.replace(':', '_')}:{red},{green},{blue}::")
         text = "\n".join(lines) + "\n"
         self.context.output.write("labelmap.txt", text.encode("utf-8", "replace"))
+
+    def read_back(self, item: Item) -> int:
+        values = read_indexed(self.context.output.path(f"SegmentationClass/{item.flat}.png"), size=item.size)
+        return differing(item, found_masks(values, self._numbers))
 
     @classmethod
     def measure(cls, item: Item, options: dict[str, Value]) -> Loss:

@@ -18,7 +18,7 @@ import numpy as np
 from camviewer.catalogue.parameters import Value
 from camviewer.errors import FormatError
 from camviewer.formats.polygons import index_polygons
-from camviewer.formats.records import Context, Edges, Item, ItemBox, ItemMask, Loss, Writer, boxes_of
+from camviewer.formats.records import Context, Edges, Item, ItemBox, ItemMask, Loss, Writer, boxes_of, differing
 from camviewer.images.geometry import Size
 from camviewer.project.records import BoolMask
 
@@ -36,7 +36,11 @@ class _YoloWriter(Writer):
         part = item.split or "train"
         self.context.place_image(item, f"images/{part}/{item.stem}")
         text = "".join(row + "\n" for row in self.rows(item))
-        self.context.output.write(f"labels/{part}/{item.stem}.txt", text.encode())
+        self.context.output.write(self.label_path(item), text.encode())
+
+    def label_path(self, item: Item) -> str:
+        """Return where an image's rows go; trainers find them by the image's path."""
+        return f"labels/{item.split or 'train'}/{item.stem}.txt"
 
     @abstractmethod
     def rows(self, item: Item) -> list[str]:
@@ -88,6 +92,11 @@ class YoloSegmentationWriter(_YoloWriter):
                 rows.append(" ".join([str(self._index[mask.class_id]), *values]))
         return rows
 
+    def read_back(self, item: Item) -> int:
+        found = read_yolo(self.context.output.path(self.label_path(item)), size=item.size)
+        ids = [entry.id for entry in self.context.categories]
+        return differing(item, {ids[mask.class_id]: mask.pixels for mask in found.masks})
+
     @classmethod
     def measure(cls, item: Item, options: dict[str, Value]) -> Loss:
         return measure_polygons(item)
@@ -95,16 +104,17 @@ class YoloSegmentationWriter(_YoloWriter):
 
 def measure_polygons(item: Item) -> Loss:
     """Return what outlines in pixel indices lose: holes, single pixels and lines."""
-    lost = area = regions = 0
+    lost = added = area = regions = 0
     for mask in item.masks:
         polygons = index_polygons(mask.pixels)
         back = np.zeros(mask.pixels.shape, dtype=np.uint8)
         for polygon in polygons:
             cv2.fillPoly(back, [polygon], 1)
         lost += int(np.count_nonzero(back.astype(np.bool_) ^ mask.pixels))
+        added += int(np.count_nonzero(back.astype(np.bool_) & ~mask.pixels))
         area += int(np.count_nonzero(mask.pixels))
         regions += len(polygons)
-    return Loss(regions, lost, area)
+    return Loss(regions, lost, area, added=added)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

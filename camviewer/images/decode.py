@@ -24,6 +24,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError, _imaging
 
 from camviewer.errors import CamviewerError, ImageError
 from camviewer.images.depth import over_white, to_bytes
+from camviewer.images.dicom import is_dicom, read_dicom, read_dicom_header
 from camviewer.images.geometry import Size
 
 Pixels = NDArray[np.uint8]
@@ -81,14 +82,16 @@ def read_image(path: Path) -> Pixels:
     """Return the upright RGB pixels of an image file, uint8 ``[height, width, 3]``.
 
     EXIF orientation is applied once, 16-bit samples are divided by 257, transparency lies over white, of several
-    frames or pages the first is taken. No colour profile is applied.
+    frames or pages the first is taken. No colour profile is applied. DICOM is read with the extra ``dicom``.
 
     Raises:
         ImageError: when the file cannot be read or is larger than `MAX_PIXELS`.
     """
     with open_image(path) as source:
         pixels = _deep_colour(source) if source.deep_colour else None
-        if pixels is None:
+        if source.format == "DICOM":
+            pixels, orientation = read_dicom(path), 1
+        elif pixels is None:
             assert source.image is not None
             source.image.load()
             pixels = flatten(source.image)
@@ -105,7 +108,7 @@ class Source:
     """An opened image file, not decoded yet.
 
     Attributes:
-        image: Pillow's image, or None for a deep colour TIFF that only OpenCV reads.
+        image: Pillow's image, or None for DICOM and for a deep colour TIFF that only OpenCV reads.
         size: upright (width, height).
         orientation: EXIF orientation 1..8 of the stored pixels.
         deep_colour: several samples of more than 8 bits a pixel.
@@ -206,8 +209,8 @@ def _open_unidentified(path: Path, file: BinaryIO, file_size: int) -> Source:
                 orientation = _valid_orientation(tags.get(_ORIENTATION, 1))
                 upright = size if orientation < 5 else (size[1], size[0])
                 return Source(path, None, upright, "TIFF", orientation, True, file_size, tags)
-    if head[128:132] == b"DICM" or path.suffix.lower() == ".dcm":
-        raise _unreadable(path, "It is a DICOM file; save it as PNG or TIFF first.")
+    if is_dicom(path, head):
+        return Source(path, None, read_dicom_header(path).size, "DICOM", 1, False, file_size)
     if head.startswith(_SIGNATURES):
         raise _unreadable(path, "The file is cut short or damaged.")
     raise _unreadable(path, "It is not an image.")

@@ -14,7 +14,7 @@ from camviewer.images.decode import display_name
 SUFFIXES = frozenset(
     {
         ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".ppm",
-        ".pgm",
+        ".pgm", ".dcm", ".dicom",
     }
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ from camviewer.errors import Cancelled, ExportError, FormatError, ImageError, Pr
 from camviewer.formats import disk
 from camviewer.formats.output import Output
 from camviewer.formats.pictures import IMAGE_MODES, ImageMode, is_turned, missing
-from camviewer.formats.records import Context, Item, Loss, Writer
+from camviewer.formats.records import Context, Item, Writer
 from camviewer.formats.registry import writer
 from camviewer.formats.strict_json import encode
 from camviewer.pipeline.export_classes import ClassMapping
@@ -122,16 +122,19 @@ class _Export:
             written = self._write(active, output, entries, rehearse, lambda done: on_progress(done, steps), cancelled)
             if not self._tally.images:
                 raise ExportError(self._nothing())
+            if not any(row.images for row in output.rows.values()):
+                raise ExportError(f"There is nothing to write as {self._spec.title}: no image has what it holds.")
             output.begin()
             active.close()
             self._tally.extrapolate(output)
             output.write(MANIFEST, encode(self._manifest(created), indent=1))
             if staging is None:
                 return self._report(output, dry_run=True)
-            if self._request.verify:
-                self._read_back(active, written, lambda done: on_progress(len(entries) + done, steps), cancelled)
+            verified = self._request.verify and self._read_back(
+                active, written, lambda done: on_progress(len(entries) + done, steps), cancelled
+            )
             names = tuple(sorted(path.name for path in staging.iterdir()))
-            report = replace(self._report(output), entries=names, verified=self._request.verify)
+            report = replace(self._report(output), entries=names, verified=verified)
             output.write(report_name(self._spec.name), encode(report.to_json(), indent=1))
             publish(staging, out, format_name=self._spec.name)
             on_progress(steps, steps)
@@ -183,8 +186,8 @@ class _Export:
 
     def _read_back(
         self, active: Writer, entries: list[Entry], on_progress: Callable[[int], None], cancelled: Callable[[], bool]
-    ) -> None:
-        """Compare every image with what the format's own reader finds.
+    ) -> bool:
+        """Compare every image with what the format's own reader finds; return whether it has one.
 
         Raises:
             ExportError: when one differs by other pixels than were counted.
@@ -195,12 +198,15 @@ class _Export:
             on_progress(done)
             item = self._item(entry)
             found = active.read_back(item)
-            expected: Loss = active.measure(item, self._options)
-            if found is not None and found != expected.pixels:
+            if found is None:
+                return False
+            expected = active.measure(item, self._options)
+            if found != expected.pixels:
                 raise ExportError(
                     f"{item.file} reads back with {found} other pixels instead of {expected.pixels}; nothing was "
                     "written. Please report this."
                 )
+        return True
 
     def _is_doubtful(self, item: Item) -> bool:
         limit = self._request.max_doubt
@@ -275,8 +281,7 @@ class _Export:
         return f"There is nothing to export: {reasons}.{hint}"
 
     def _report(self, output: Output, *, dry_run: bool = False) -> ExportReport:
-        rows = tuple(output.rows.values())
-        return self._tally.report(self._spec.name, self._request.out, rows, dry_run=dry_run)
+        return self._tally.report(self._spec.name, self._request.out, output.table(), dry_run=dry_run)
 
     def _manifest(self, created: str) -> dict[str, Any]:
         return {

@@ -14,6 +14,30 @@ from camviewer.pipeline.export_source import Regions, StatusFilter
 PROBLEMS_KEPT = 100
 
 
+_ABOUT = {
+    "run.json": "Network, weights, method, threshold",
+    "data.yaml": "Class names and folders",
+    "labelmap.txt": "Class names and colours",
+    "dataset.json": "Class names and channels",
+    "classes.json": "Class names",
+}
+
+
+def size_words(size: int) -> str:
+    """Return bytes in words, for example ``4.9 MB``."""
+    if size < 1000:
+        return f"{size} bytes"
+    for unit in ("kB", "MB"):
+        size_in_unit = size / (1000 if unit == "kB" else 1_000_000)
+        if size_in_unit < 999.5:
+            return f"{size_in_unit:.3g} {unit}" if size_in_unit < 99.5 else f"{size_in_unit:.0f} {unit}"
+    return f"{size / 1e9:.3g} GB"
+
+
+def _number(value: int) -> str:
+    return f"{value:,}" if value else ""
+
+
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
     """What to export, and how.
@@ -65,6 +89,7 @@ class ExportReport:
             stored turned and only referenced.
         regions: annotations written.
         pixels: pixels of the masks; `pixels_lost` of them a reader of the format would get wrong.
+        iou: overlap of what a reader gets with the masks, over all images; `worst_iou` that of the image `worst`.
         left_out: how many images stayed out, by reason.
         left_out_files: the first of them by name, by reason.
         parts: images in each part of the split.
@@ -84,6 +109,9 @@ class ExportReport:
     turned: int
     pixels: int
     pixels_lost: int
+    iou: float
+    worst_iou: float
+    worst: str
     left_out: dict[str, int]
     left_out_files: dict[str, tuple[str, ...]]
     parts: dict[str, int]
@@ -105,8 +133,45 @@ class ExportReport:
             stay = sum(self.left_out.values())
             text += f" {stay} image{' stays' if stay == 1 else 's stay'} out: {reasons}."
         if self.pixels_lost and self.pixels:
-            text += f" The format changes {self.pixels_lost} of {self.pixels} mask pixels."
+            text += f" The format changes {self.pixels_lost} of {self.pixels} mask pixels"
+            text += f" (IoU {self.iou:.4f}, at worst {self.worst_iou:.4f} in {self.worst})."
+        if self.turned:
+            text += f" {self.turned_sentence}"
+        if self.verified:
+            text += " Everything was read back."
         return text
+
+    @property
+    def turned_sentence(self) -> str:
+        """What to do about images that are stored turned; empty when there are none."""
+        if not self.turned:
+            return ""
+        are = "image is" if self.turned == 1 else "images are"
+        return f"{self.turned:,} {are} stored turned, which readers treat differently: copy the image files."
+
+    def note(self, row: FileRow) -> tuple[str, bool]:
+        """Return what there is to say about a row of `files`, and whether it is a warning."""
+        if row.kind == "annotations" and row.empty:
+            have = "image has" if row.empty == 1 else "images have"
+            return f"{row.empty:,} {have} no region", True
+        if row.kind == "images":
+            return ("Linked" if row.files and not row.size else "Copied upright"), False
+        return _ABOUT.get(row.path.rpartition("/")[2], ""), False
+
+    def table(self) -> list[tuple[str, ...]]:
+        """Return `files` in words: path, images, regions, size and note, with a row of sums at the end."""
+        rows: list[tuple[str, ...]] = []
+        for row in self.files:
+            path = f"{row.path}, {row.files:,} files" if row.is_folder and row.files > 1 else row.path
+            regions = _number(row.regions) if row.kind == "annotations" else ""
+            size = ("" if row.exact else "about ") + size_words(row.size)
+            rows.append((path, _number(row.images), regions, size, self.note(row)[0]))
+        files = sum(row.files for row in self.files)
+        about = "" if all(row.exact for row in self.files) else "about "
+        total = f"{about}{files:,} file{'' if files == 1 else 's'}"
+        size = about + size_words(sum(row.size for row in self.files))
+        rows.append((total, _number(self.images), _number(self.regions), size, ""))
+        return rows
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values, with the sentence; without the folder's place on this machine."""

@@ -196,6 +196,7 @@ class ProjectSource(Source):
         self._image_root = image_root
         self._table: ClassTable = project.class_table()
         self._rules: dict[int, str] = {}
+        self._doubts: dict[int, float | None] = {}
         self.categories = tuple(Category(entry.id, entry.name, entry.colour) for entry in self._table.classes)
 
     def entries(self, status: StatusFilter) -> list[Entry]:
@@ -212,6 +213,7 @@ class ProjectSource(Source):
             why = "" if record.status in taken else _WHY_NOT.get(record.status, record.status)
             item = replace(item, file=file, **self._about(record))
             entries.append(Entry(item, record.id, why))
+            self._doubts[record.id] = record.doubt
         return entries
 
     @staticmethod
@@ -244,7 +246,7 @@ class ProjectSource(Source):
     def load(self, entry: Entry) -> Item:
         project, image_id = self._project, entry.key
         maps = project.maps(image_id)
-        reviewed = entry.item.reviewed
+        reviewed, doubt = entry.item.reviewed, self._doubts.get(image_id)
         return replace(
             entry.item,
             masks=tuple(
@@ -254,6 +256,7 @@ class ProjectSource(Source):
                     mask.refine,
                     reviewed or mask.slot == "reviewed",
                     rule=self._rule(mask.run),
+                    doubt=doubt if mask.slot == "auto" else None,
                 )
                 for mask in project.final_masks(image_id)
             ),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from camviewer.formats.output import FileRow, Output
-from camviewer.formats.records import Category, Item, Loss
+from camviewer.formats.records import Category, Item, Loss, overlap
 from camviewer.pipeline.export_records import PROBLEMS_KEPT, ExportReport
 
 
@@ -15,7 +15,10 @@ class Tally:
     """The counts of one export."""
 
     def __init__(self, categories: tuple[Category, ...]) -> None:
-        self.images = self.regions = self.empty = self.unreviewed = self.turned = self.pixels = self.lost = 0
+        self.images = self.regions = self.empty = self.unreviewed = self.turned = self.pixels = self.lost = (
+            self.added
+        ) = 0
+        self.worst = (1.0, "")
         self.left_out: Counter[str] = Counter()
         self.rows: list[dict[str, Any]] = []
         self._names = {entry.id: entry.name for entry in categories}
@@ -33,6 +36,8 @@ class Tally:
         self.regions += loss.regions
         self.pixels += loss.of
         self.lost += loss.pixels
+        self.added += loss.added
+        self.worst = min(self.worst, (loss.iou, item.file))
         self.empty += not loss.regions
         self.unreviewed += not item.reviewed
         if not rehearsed:
@@ -82,6 +87,9 @@ class Tally:
             turned=self.turned,
             pixels=self.pixels,
             pixels_lost=self.lost,
+            iou=overlap(pixels=self.lost, added=self.added, of=self.pixels),
+            worst_iou=self.worst[0],
+            worst=self.worst[1],
             left_out=dict(self.left_out),
             left_out_files={why: tuple(names) for why, names in self._left_out_files.items()},
             parts=dict(self._parts),

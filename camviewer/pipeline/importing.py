@@ -60,6 +60,7 @@ class ImportReport:
         kept: images left as they are, because a person had worked on them.
         unknown: names of annotated images that the project does not have, at most 100 of `unknown_count`.
         classes: names of classes that were added.
+        met: names of the classes that the annotations have, as they have them.
     """
 
     format: ReadableFormat
@@ -71,6 +72,7 @@ class ImportReport:
     unknown: tuple[str, ...]
     unknown_count: int
     classes: tuple[str, ...]
+    met: tuple[str, ...] = ()
     dry_run: bool = False
 
     @property
@@ -170,6 +172,7 @@ class _Import:
         self._images = ImageNames(project.images())
         self._ids = {entry.name.casefold(): entry.id for entry in project.class_table().classes}
         self._added: list[str] = []
+        self._met: dict[str, None] = {}
         self._seen: set[int] = set()
         self._kept: set[int] = set()
         self._unknown: list[str] = []
@@ -288,6 +291,7 @@ class _Import:
         if not name:
             only = self._project.class_table().classes
             name = request.class_name or (only[0].name if len(only) == 1 else "region")
+        self._met[name] = None
         name = request.class_map.get(name, name)
         if not name:
             return None
@@ -308,6 +312,7 @@ class _Import:
             unknown=tuple(self._unknown),
             unknown_count=self._unknown_count,
             classes=tuple(self._added),
+            met=tuple(self._met),
         )
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from camviewer.errors import FormatError, UsageError
 from camviewer.formats.records import Split
+
+IMAGE_COLUMNS = ("image_id", "image", "file", "file_name", "filename", "isic_id")
+"""Names of the column that holds the image's name, the likeliest first."""
 
 PARTS: tuple[Split, ...] = ("train", "val", "test")
 
@@ -48,6 +53,61 @@ def split(groups: Sequence[str], ratios: Sequence[float], *, seed: int) -> list[
     return [part_of[group] for group in groups]
 
 
+@dataclass(frozen=True, slots=True)
+class GroupColumn:
+    """A column of a table whose values may keep images together."""
+
+    path: Path
+    column: str
+
+
+_TOGETHER = ("lesion", "patient", "case", "subject", "participant", "person", "group", "study", "exam")
+_LARGEST_TABLE = 256 << 20
+_TABLES = 8
+
+
+def find_group_columns(folders: Iterable[Path]) -> list[GroupColumn]:
+    """Return the columns of the CSV files in some folders, those first that are called after a lesion or a patient.
+
+    Columns that name the images themselves are left out, and files that cannot be read.
+    """
+    tables: dict[Path, None] = {}
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            found = [path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.is_file()]
+            tables.update(dict.fromkeys(sorted(found)))
+    columns = []
+    for path in list(tables)[:_TABLES]:
+        with contextlib.suppress(FormatError, OSError):
+            if path.stat().st_size <= _LARGEST_TABLE:
+                columns += [GroupColumn(path, name) for name in read_columns(path) if name]
+    ranked = [(_rank(entry.column), i, entry) for i, entry in enumerate(columns) if entry.column not in IMAGE_COLUMNS]
+    return [entry for _, _, entry in sorted(ranked, key=lambda item: item[:2])]
+
+
+def _rank(column: str) -> int:
+    name = column.casefold()
+    return next((i for i, word in enumerate(_TOGETHER) if word in name), len(_TOGETHER))
+
+
+def keeps_together(column: str) -> bool:
+    """Return whether a column is called as one whose images belong together."""
+    return _rank(column) < len(_TOGETHER)
+
+
+def read_columns(path: Path) -> list[str]:
+    """Return the names in the first line of a CSV file.
+
+    Raises:
+        FormatError: when it cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            return list(csv.DictReader(handle).fieldnames or [])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FormatError(f"{path.name} cannot be read as a CSV file.", details=repr(error)) from error
+
+
 def read_groups(path: Path, *, column: str) -> dict[str, str]:
     """Return the group of each image named in a CSV file, by the image's stem in lower case.
 
@@ -63,8 +123,7 @@ def read_groups(path: Path, *, column: str) -> dict[str, str]:
             names = list(rows.fieldnames or [])
             if column not in names:
                 raise FormatError(f"{path.name} has no column {column!r}; it has: {', '.join(names) or 'none'}.")
-            known = ("image_id", "image", "file", "file_name", "filename", "isic_id")
-            image = next((name for name in known if name in names), names[0])
+            image = next((name for name in IMAGE_COLUMNS if name in names), names[0])
             return {
                 PurePosixPath((row[image] or "").replace("\\", "/")).stem.casefold(): row[column] or "" for row in rows
             }

@@ -175,9 +175,7 @@ def test_ctrl_enter_exports_once_the_trial_run_has_counted(window, folder: Path,
     dialog.show()
     field(dialog, QLineEdit, "Folder").setText(str(tmp_path / "out"))
     qtbot.waitUntil(dialog._export.isEnabled, timeout=10_000)
-    words = [dialog._table.itemAt(n).widget().text() for n in range(dialog._table.count())]
-    assert words[words.index("Classes") + 1] == "class 3"
-    assert not any(text.startswith("Class ") for text in words)
+    assert dialog._bars.words() == "All 1: class 3 1"
     for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
         results = []
         dialog.finished.connect(results.append)
@@ -200,7 +198,7 @@ def test_the_image_on_screen_is_exported_alone(window, folder: Path, qtbot, tmp_
     window.bench.session.set_mask(np.ones((60, 80), np.bool_), 1, "Mask drawn.")
     dialog = ExportDialog(window.bench.session, window.bench.settings, window)
     images = field(dialog, QComboBox, "Images")
-    images.setCurrentIndex(images.findData("this"))
+    images.setCurrentIndex(images.findText("This image", Qt.MatchFlag.MatchStartsWith))
     request = replace(dialog.request(), out=tmp_path / "out")
     dialog.deleteLater()
     name = window.bench.session.current.record.path

@@ -1,4 +1,4 @@
-"""Export: choices left, options and trial run right, result and buttons below. Counted before it is written."""
+"""Export: choices left, options and trial run right, result and buttons below. Rehearsed before it is written."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from PySide6.QtCore import QSize, Qt, QTimer, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QComboBox,
+    QCheckBox,
     QDialog,
     QFileDialog,
-    QGridLayout,
     QHBoxLayout,
     QLineEdit,
     QScrollArea,
@@ -19,13 +18,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from camviewer.catalogue.formats import FORMATS, FormatSpec, format_spec
+from camviewer.catalogue.formats import FORMATS, FormatSpec
 from camviewer.paths import data_dir
 from camviewer.ui.controls import Button, label, name_control, rule
 from camviewer.ui.dialogs.base import PanelDialog
 from camviewer.ui.dialogs.cards import ChoiceCard
+from camviewer.ui.dialogs.export_choices import ExportChoices
+from camviewer.ui.dialogs.file_table import FileTable
+from camviewer.ui.dialogs.named_reasons import NamedReasonsDialog
+from camviewer.ui.dialogs.split_bars import SplitBars
 from camviewer.ui.panels.fields import ParameterForm
-from camviewer.ui.sections import MessageBar
+from camviewer.ui.sections import MessageBar, Tone
 from camviewer.ui.session import Session
 from camviewer.ui.settings import SettingsStore
 from camviewer.ui.theme import theme
@@ -39,18 +42,11 @@ EXACT_WORDS = {
     "picture": "A picture for people",
     "values": "Values",
 }
-SPLITS: tuple[tuple[str, tuple[float, ...]], ...] = (
-    ("No split", ()),
-    ("80 / 10 / 10", (0.8, 0.1, 0.1)),
-    ("70 / 15 / 15", (0.7, 0.15, 0.15)),
-    ("80 / 20", (0.8, 0.2, 0.0)),
-)
-
-CLASSES_LISTED = 6
+TRIAL = "Trial run, nothing has been written"
 
 
 class ExportDialog(PanelDialog):
-    """Collects an `ExportRequest`; a trial run counts after every change, in a thread."""
+    """Collects an `ExportRequest`; a trial run follows every change, in a thread."""
 
     def __init__(self, session: Session, settings: SettingsStore, parent: QWidget | None = None) -> None:
         project = session.project
@@ -59,98 +55,38 @@ class ExportDialog(PanelDialog):
         self._session, self._settings = session, settings
         self._source = project.path
         self._report: ExportReport | None = None
-        records = session.records()
-        self._reviewed = sum(record.status == "reviewed" for record in records)
+        self._choices = ExportChoices(session)
+        self._choices.changed.connect(self._recount)
         self._form = ParameterForm(columns=2)
         self._form.changed.connect(self._recount)
         self._form.validity_changed.connect(self._recount)
-        self._images = QComboBox()
-        self._images.addItem(f"Reviewed only, {self._reviewed:,}", "reviewed")
-        self._images.addItem(f"All with regions, of {len(records):,}", "all")
-        shown = session.current
-        self._shown = shown.record.path.as_posix() if shown is not None else ""
-        if shown is not None:
-            self._images.addItem(f"This image, {shown.record.path.name}", "this")
-        self._images.setCurrentIndex(0 if self._reviewed else 1)
-        name_control(self._images, "Images", tip="Which images are written")
-        self._split = QComboBox()
-        for text, ratios in SPLITS:
-            self._split.addItem(text, ratios)
-        name_control(self._split, "Split", tip="Shares of train, val and test")
-        self._copy = QComboBox()
-        for text, mode in (("As the format needs", None), ("Referenced", "reference"), ("Copied", "copy")):
-            self._copy.addItem(text, mode)
-        name_control(self._copy, "Image files", tip="Whether the images themselves are written")
-        for combo in (self._images, self._split, self._copy):
-            combo.currentIndexChanged.connect(self._recount)
         self._folder = QLineEdit()
         name_control(self._folder, "Folder", tip="Folder of the result")
         self._folder.textChanged.connect(self._on_folder)
-        choose = Button("Choose…", tip="Choose the folder")
-        choose.clicked.connect(self._choose)
-        self._table = QGridLayout()
-        self._table.setHorizontalSpacing(24)
-        self._table.setVerticalSpacing(6)
+        self._strip = QCheckBox("Remove metadata from copies")
+        name_control(self._strip, "Remove metadata from copies", tip="Camera, place and comments; colours stay")
+        self._strip.toggled.connect(self._recount)
+        self._verify = QCheckBox("Read everything back after writing")
+        self._verify.setChecked(True)
+        name_control(
+            self._verify,
+            "Read everything back after writing",
+            tip="Compares every image with what a reader of the format finds, before the result counts",
+        )
+        self._bars = SplitBars()
+        self._table = FileTable()
+        self._state = label(TRIAL, "body", "text-3")
+        self._copy_table = Button("Copy table", "flat", icon_name="table", tip="Copy the table as text")
+        self._copy_table.clicked.connect(self._table.copy)
         self._message = MessageBar("info")
+        self._message.action_triggered.connect(self._show_left_out)
         self._message.hide()
 
-        formats = QVBoxLayout()
-        formats.setSpacing(2)
-        formats.addWidget(label("Format", "section"))
-        self._cards = QButtonGroup(self)
-        for number, spec in enumerate(FORMATS):
-            card = ChoiceCard(spec.title, EXACT_WORDS.get(spec.exactness, ""), tip=spec.shows)
-            self._cards.addButton(card, number)
-            formats.addWidget(card)
-        formats.addStretch(1)
-        self._cards.idClicked.connect(self._on_format)
-
-        options = QVBoxLayout()
-        options.setSpacing(10)
-        top = QGridLayout()
-        top.setHorizontalSpacing(16)
-        top.setVerticalSpacing(4)
-        for column, (text, widget) in enumerate(
-            (("Images", self._images), ("Split", self._split), ("Image files", self._copy))
-        ):
-            top.addWidget(label(text, "caption", "text-2"), 0, column)
-            top.addWidget(widget, 1, column)
-            top.setColumnStretch(column, 1)
-        options.addLayout(top)
-        options.addWidget(self._form)
-        place = QHBoxLayout()
-        place.setSpacing(8)
-        place.addWidget(label("Folder", "body", "text-2"))
-        place.addWidget(self._folder, 1)
-        place.addWidget(choose)
-        options.addLayout(place)
-        options.addWidget(rule())
-        head = QHBoxLayout()
-        head.setSpacing(8)
-        head.addWidget(label("What will be written", "section"))
-        head.addWidget(label("Trial run, nothing has been written", "body", "text-3"))
-        head.addStretch(1)
-        options.addLayout(head)
-        options.addLayout(self._table)
-        options.addWidget(self._message)
-        options.addStretch(1)
-
-        side = QWidget()
-        side.setLayout(formats)
-        side.setFixedWidth(theme().px(208))
-        formats.setContentsMargins(0, 0, 0, 0)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(side)
-        area.setFixedWidth(theme().px(224))
         row = QHBoxLayout()
         row.setSpacing(20)
-        row.addWidget(area)
+        row.addWidget(self._make_formats())
         row.addWidget(rule(vertical=True))
-        row.addLayout(options, 1)
+        row.addWidget(self._make_options(), 1)
         self.body.addLayout(row)
         self.note.setText("Goes into a new folder. Nothing is overwritten.")
         self.add_close("Cancel")
@@ -165,13 +101,72 @@ class ExportDialog(PanelDialog):
         self._delay.setInterval(150)
         self._delay.timeout.connect(self._count)
         session.tasks.done.connect(self._on_counted)
+        session.tasks.partial.connect(self._on_counting)
         self.finished.connect(self._on_finished)
         self._cards.button(0).setChecked(True)
         self._on_format(0)
-        self.resize(960, 620)
+        self.resize(self.sizeHint())
 
     def sizeHint(self) -> QSize:
-        return QSize(960, 620)
+        return QSize(1080, 740)
+
+    def _make_formats(self) -> QWidget:
+        formats = QVBoxLayout()
+        formats.setContentsMargins(0, 0, 0, 0)
+        formats.setSpacing(2)
+        formats.addWidget(label("Format", "section"))
+        self._cards = QButtonGroup(self)
+        for number, spec in enumerate(FORMATS):
+            card = ChoiceCard(spec.title, EXACT_WORDS.get(spec.exactness, ""), tip=spec.shows)
+            self._cards.addButton(card, number)
+            formats.addWidget(card)
+        formats.addStretch(1)
+        self._cards.idClicked.connect(self._on_format)
+        side = QWidget()
+        side.setLayout(formats)
+        side.setFixedWidth(theme().px(208))
+        area = _scrolling(side)
+        area.setFixedWidth(theme().px(224))
+        return area
+
+    def _make_options(self) -> QWidget:
+        options = QVBoxLayout()
+        options.setContentsMargins(0, 0, 8, 0)
+        options.setSpacing(10)
+        top = QHBoxLayout()
+        top.setSpacing(24)
+        top.addWidget(self._choices, 1)
+        top.addWidget(self._bars, 0, Qt.AlignmentFlag.AlignTop)
+        self._bars.setFixedWidth(theme().px(200))
+        options.addLayout(top)
+        options.addWidget(self._form)
+        place = QHBoxLayout()
+        place.setSpacing(8)
+        choose = Button("Choose…", tip="Choose the folder")
+        choose.clicked.connect(self._choose)
+        place.addWidget(label("Folder", "body", "text-2"))
+        place.addWidget(self._folder, 1)
+        place.addWidget(choose)
+        options.addLayout(place)
+        ticks = QHBoxLayout()
+        ticks.setSpacing(24)
+        ticks.addWidget(self._verify)
+        ticks.addWidget(self._strip)
+        ticks.addStretch(1)
+        options.addLayout(ticks)
+        options.addWidget(rule())
+        head = QHBoxLayout()
+        head.setSpacing(8)
+        head.addWidget(label("What will be written", "section"))
+        head.addWidget(self._state, 1)
+        head.addWidget(self._copy_table)
+        options.addLayout(head)
+        options.addWidget(self._table)
+        options.addWidget(self._message)
+        options.addStretch(1)
+        inside = QWidget()
+        inside.setLayout(options)
+        return _scrolling(inside)
 
     def spec(self) -> FormatSpec:
         """Return the chosen format."""
@@ -179,23 +174,20 @@ class ExportDialog(PanelDialog):
 
     def request(self) -> ExportRequest:
         """Return what was chosen."""
-        spec = format_spec(self.spec().name)
-        only_shown = self._images.currentData() == "this"
-        return ExportRequest(
+        return self._choices.request(
             source=self._source,
-            format=spec.name,
+            format_name=self.spec().name,
             out=Path(self._folder.text().strip() or ".").expanduser(),
-            status="all" if only_shown else self._images.currentData(),
-            files=(self._shown,) if only_shown else None,
             options=self._form.values(),
-            ratios=tuple(self._split.currentData() or ()),
-            images=self._copy.currentData(),
+            strip=self._strip.isChecked(),
+            verify=self._verify.isChecked(),
         )
 
     @Slot(int)
     def _on_format(self, number: int) -> None:
         spec = FORMATS[number]
         self._form.set_parameters(spec.parameters, {})
+        self._choices.set_format(spec)
         base = self._settings.value.last_export_folder or str(_beside(self._source))
         self._folder.setText(str(_fresh(Path(base) / f"{self._source.stem}_{spec.name}")))
         self._recount()
@@ -204,70 +196,73 @@ class ExportDialog(PanelDialog):
     def _recount(self) -> None:
         self._report = None
         self._export.setEnabled(False)
+        # A count under way is of other choices.
+        self._session.tasks.drop("export-count")
+        self._strip.setEnabled(self._choices.copies_images(self.spec()))
         self._delay.start()
 
     @Slot()
     def _count(self) -> None:
         request = self.request()
-        self._session.tasks.submit("export-count", request, lambda _reporter: count_export(request))
+        self._session.tasks.submit("export-count", request, lambda reporter: count_export(request, reporter))
+
+    @Slot(object)
+    def _on_counting(self, answer: TaskDone) -> None:
+        if answer.key == "export-count":
+            done, total = answer.result
+            self._state.setText(f"Looking at image {done + 1:,} of {total:,}")
 
     @Slot(object)
     def _on_counted(self, answer: TaskDone) -> None:
         if answer.key != "export-count":
             return
-        if answer.error:
+        self._state.setText(TRIAL)
+        report: ExportReport | None = answer.result
+        self._report = report
+        self._table.show_report(report)
+        self._bars.show_report(report, self._choices.colours())
+        self._copy_table.setEnabled(report is not None)
+        if report is None:
             self._message.show_message("warn", *_title(answer.error))
             self._message.show()
-            self._clear_table()
             self._export.set_text("Export")
             return
-        report: ExportReport = answer.result
-        self._report = report
-        self._fill(report)
-        images = f"{report.images:,} image" + ("" if report.images == 1 else "s")
-        self._export.set_text(f"Export {images}")
+        self._show_remarks(report)
+        self._export.set_text(f"Export {_images(report.images)}")
         self._export.setEnabled(report.images > 0 and self._form.is_valid())
 
-    def _fill(self, report: ExportReport) -> None:
-        self._clear_table()
-        rows = [("Images", f"{report.images:,}"), ("Regions", f"{report.regions:,}")]
-        if report.empty:
-            rows.append(("Images without a region", f"{report.empty:,}"))
-        if report.unreviewed:
-            rows.append(("Not reviewed by a person", f"{report.unreviewed:,}"))
-        blocks = [("Total", rows)]
-        if len(report.parts) > 1:
-            blocks.append(("Parts", [(name, f"{count:,}") for name, count in report.parts.items()]))
-        if report.classes:
-            classes = [(name, f"{count:,}") for name, count in report.classes.items()]
-            if len(classes) > CLASSES_LISTED:
-                rest = len(classes) - CLASSES_LISTED
-                classes = [*classes[:CLASSES_LISTED], (f"and {rest:,} more", "")]
-            blocks.append(("Classes", classes))
-        for place, (head, lines) in enumerate(blocks):
-            self._table.addWidget(label(head, "caption", "text-2"), 0, 2 * place)
-            for number, (words, count) in enumerate(lines, 1):
-                self._table.addWidget(label(words, "name"), number, 2 * place)
-                value = label(count, "name", "text-2")
-                value.setAlignment(Qt.AlignmentFlag.AlignRight)
-                self._table.addWidget(value, number, 2 * place + 1)
-        self._table.setColumnStretch(2 * 3, 1)
+    def _show_remarks(self, report: ExportReport) -> None:
+        """Say what a person may not expect: what changes, what stays out, what nobody looked at."""
+        remarks = []
+        if report.pixels_lost:
+            share = f"{report.pixels_lost:,} of {report.pixels:,} mask pixels change in this format"
+            remarks.append(f"{share}: IoU {report.iou:.3f}, at worst {report.worst_iou:.3f} ({report.worst})")
         if report.left_out:
             total = sum(report.left_out.values())
             reasons = ", ".join(f"{count:,} {why}" for why, count in sorted(report.left_out.items()))
-            stay = "image stays" if total == 1 else "images stay"
-            self._message.show_message("info", f"{total:,} {stay} out", reasons)
-        elif report.pixels_lost:
-            share = f"{report.pixels_lost:,} of {report.pixels:,} mask pixels change in this format"
-            self._message.show_message("warn", share)
-        self._message.setVisible(bool(report.left_out or report.pixels_lost))
+            remarks.append(f"{_images(total)} {'stays' if total == 1 else 'stay'} out: {reasons}")
+        if report.unreviewed:
+            are = "is" if report.unreviewed == 1 else "are"
+            remarks.append(f"{_images(report.unreviewed)} {are} not reviewed by a person")
+        if report.turned:
+            remarks.append(report.turned_sentence.rstrip("."))
+        listed = "Show them" if report.left_out or report.problems else ""
+        if remarks:
+            tone: Tone = "warn" if report.pixels_lost or report.turned else "info"
+            self._message.show_message(tone, remarks[0], "\n".join(remarks[1:]), listed)
+        self._message.setVisible(bool(remarks))
 
-    def _clear_table(self) -> None:
-        while (item := self._table.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None:
-                widget.hide()
-                widget.deleteLater()
+    @Slot()
+    def _show_left_out(self) -> None:
+        report = self._report
+        if report is None:
+            return
+        rows = [(name, why) for why, names in sorted(report.left_out_files.items()) for name in names]
+        rows += [("", sentence) for sentence in report.problems]
+        total = sum(report.left_out.values())
+        dialog = NamedReasonsDialog("Images that stay out", _images(total), rows, self)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
 
     @Slot(str)
     def _on_folder(self, text: str) -> None:
@@ -290,6 +285,20 @@ class ExportDialog(PanelDialog):
     def _on_finished(self) -> None:
         self._delay.stop()
         self._session.tasks.drop("export-count")
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image" + ("" if count == 1 else "s")
+
+
+def _scrolling(inside: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QScrollArea.Shape.NoFrame)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(inside)
+    return area
 
 
 def _beside(source: Path) -> Path:

@@ -1,0 +1,173 @@
+"""Trial runs show what an export will write, and exports are read back before they count."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from explained import write_one
+from exports import a_project, photo
+from PIL import Image
+
+from camviewer.catalogue.formats import FORMATS
+from camviewer.errors import ExportError
+from camviewer.formats import voc
+from camviewer.formats.output import FileRow, Output
+from camviewer.pipeline.export import ExportRequest, export
+from camviewer.pipeline.export_records import size_words
+
+NAMES = [f"sub{k % 2}/ü {k}.jpg" for k in range(9)]
+# This project keeps no maps and its images are no DICOM files.
+WRITABLE = [spec.name for spec in FORMATS if spec.name not in {"soft-masks", "dicom-seg"}]
+
+
+def noisy(seed: int) -> dict[int, np.ndarray]:
+    block = np.zeros((22 + seed, 30), bool)
+    block[2:9, 3:14] = True
+    block[4:6, 6:8] = False
+    return {1: np.random.default_rng(seed).random((22 + seed, 30)) > 0.6, 2: block}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = {name: noisy(seed) for seed, name in enumerate(NAMES)} | {"e.png": {1: np.zeros((20, 20), bool)}}
+    return a_project(tmp_path_factory.mktemp("trial") / "i", found, reviewed=[*NAMES, "e.png"])
+
+
+def shown(row: FileRow) -> dict[str, object]:
+    # The manifest carries the time.
+    return {key: value for key, value in asdict(row).items() if key != "size" or row.path != "run.json"}
+
+
+@pytest.mark.parametrize("ratios", [(), (0.6, 0.2, 0.2)])
+@pytest.mark.parametrize("name", WRITABLE)
+def test_a_trial_run_shows_the_files_that_are_then_written(project: Path, tmp_path: Path, name: str, ratios) -> None:
+    request = ExportRequest(project, name, tmp_path / "out", ratios=ratios, verify=True)
+    trial = export(request, dry_run=True, rehearse=600)
+    assert not list(tmp_path.iterdir())
+    report = export(request)
+    assert [shown(row) for row in trial.files] == [shown(row) for row in report.files]
+    # The table is true: it counts what lies there, but for the report that is written from it.
+    there = [file for file in (tmp_path / "out").rglob("*") if file.is_file() and not file.name.startswith("export-")]
+    assert sum(row.files for row in report.files) == len(there)
+    assert sum(row.size for row in report.files) == sum(file.stat().st_size for file in there)
+    assert (trial.images, trial.regions, trial.pixels_lost) == (report.images, report.regions, report.pixels_lost)
+    assert trial.part_classes == report.part_classes
+    assert report.verified == (name not in {"cvat", "label-studio", "csv", "report", "overlays", "yolo-detection"})
+
+
+def test_a_long_trial_run_extrapolates_files_and_counts_regions(project: Path, tmp_path: Path) -> None:
+    request = ExportRequest(project, "yolo-segmentation", tmp_path / "out", ratios=(0.5, 0.5))
+    whole = export(request, dry_run=True, rehearse=600)
+    short = export(request, dry_run=True, rehearse=0)
+    assert (short.images, short.regions, short.pixels_lost, short.empty) == (
+        whole.images,
+        whole.regions,
+        whole.pixels_lost,
+        whole.empty,
+    )
+    rows = {row.path: row for row in whole.files}
+    assert not all(row.exact for row in short.files)
+    for row in short.files:
+        assert (row.files, row.images, row.regions) == (
+            rows[row.path].files,
+            rows[row.path].images,
+            rows[row.path].regions,
+        )
+        assert row.exact or row.size == pytest.approx(rows[row.path].size, rel=0.5)
+    assert any("about" in row[3] for row in short.table())
+
+
+def test_rows_stand_for_folders_and_never_for_parts_of_names() -> None:
+    output = Output(None)
+    for name in ("e", "e/e", "x"):
+        output.begin((name, name.replace("/", "_")), "train")
+        output.write(f"labels/train/{name}.txt", b"12345")
+        output.write(f"{name}_mask.png", b"1", kind="annotations")
+        output.append("all.json", b"123")
+        output.end(0 if name == "x" else 2)
+    output.begin()
+    output.append("all.json", b"]")
+    output.write("lists/a/b.txt", b"1")
+    rows = {row.path: row for row in output.rows.values()}
+    assert set(rows) == {"labels/train/", "*.png", "all.json", "lists/a/"}
+    assert (rows["labels/train/"].files, rows["labels/train/"].size, rows["labels/train/"].empty) == (3, 15, 1)
+    assert (rows["all.json"].files, rows["all.json"].size, rows["all.json"].images) == (1, 10, 3)
+    assert rows["all.json"].regions == 4
+    assert rows["lists/a/"].kind == "about"
+
+
+def test_an_export_that_reads_back_otherwise_is_not_kept(project: Path, tmp_path: Path, monkeypatch) -> None:
+    request = ExportRequest(project, "voc", tmp_path / "out", verify=True)
+    written = voc.indexed_png
+
+    def shifted(values: np.ndarray) -> bytes:
+        return written(np.roll(values, 1, axis=1))
+
+    monkeypatch.setattr(voc, "indexed_png", shifted)
+    with pytest.raises(ExportError, match=r"ü 0\.jpg reads back with \d+ other pixels"):
+        export(request)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("coco", {"segmentation": "polygons"}),
+        ("coco", {"instances": "region"}),
+        ("masks", {"classes": "separate", "fill": True}),
+        ("masks", {"largest": True}),
+        ("labelme", {"shapes": "polygon"}),
+        ("yolo-segmentation", {}),
+    ],
+)
+def test_what_a_format_loses_is_counted_exactly(project: Path, tmp_path: Path, name: str, options) -> None:
+    # Reading back compares the lost pixels of every image with those that were counted.
+    report = export(ExportRequest(project, name, tmp_path / "out", options=options, verify=True))
+    assert report.verified
+    assert 0 <= report.worst_iou <= report.iou <= 1
+    assert (report.iou == 1) == (report.pixels_lost == 0)
+    assert "read back" in report.sentence
+
+
+def test_images_in_doubt_stay_out(tmp_path: Path) -> None:
+    write_one(tmp_path / "e", files=("a.jpg", "b.jpg"), doubt=0.4)
+    request = ExportRequest(tmp_path / "e", "masks", tmp_path / "out", max_doubt=0.3)
+    with pytest.raises(ExportError, match="2 in doubt"):
+        export(request, dry_run=True)
+    assert export(ExportRequest(tmp_path / "e", "masks", tmp_path / "out", max_doubt=0.4), dry_run=True).images == 2
+
+
+def test_images_that_are_gone_show_in_the_trial_run(tmp_path: Path) -> None:
+    project = a_project(tmp_path / "i", {name: noisy(0) for name in ("a.jpg", "b.jpg")}, reviewed=["a.jpg", "b.jpg"])
+    (tmp_path / "i" / "b.jpg").unlink()
+    for rehearse in (600.0, 0.0):
+        trial = export(ExportRequest(project, "voc", tmp_path / "out"), dry_run=True, rehearse=rehearse)
+        assert (trial.images, trial.left_out) == (1, {"cannot be read": 1})
+        assert trial.left_out_files == {"cannot be read": ("b.jpg",)}
+    # Annotations alone need no image.
+    assert export(ExportRequest(project, "coco", tmp_path / "out"), dry_run=True).images == 2
+
+
+def test_images_stored_turned_are_said_when_only_referenced(tmp_path: Path) -> None:
+    project = a_project(tmp_path / "i", {"a.jpg": noisy(0)}, reviewed=["a.jpg"])
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    photo(tmp_path / "i" / "a.jpg", (22, 30), exif=tags)
+    referenced = export(ExportRequest(project, "coco", tmp_path / "out"), dry_run=True)
+    assert referenced.turned == 1
+    assert "stored turned" in referenced.sentence
+    copied = export(ExportRequest(project, "coco", tmp_path / "out", images="copy"))
+    assert copied.turned == 0
+    assert Image.open(tmp_path / "out" / "images" / "a.jpg").getexif().get(0x0112, 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (99_400, "99.4 kB"), (388_000, "388 kB"), (999_600, "1 MB"),
+     (4_900_000, "4.9 MB"), (2_500_000_000, "2.5 GB")],
+)  # fmt: skip
+def test_sizes_in_words(size: int, words: str) -> None:
+    assert size_words(size) == words
