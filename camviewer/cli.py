@@ -18,6 +18,7 @@ from camviewer.commands import (
     explain,
     export,
     few_labels,
+    guide,
     import_,
     layers,
     train,
@@ -66,6 +67,7 @@ def build_parser() -> Parser:
         compare,
         few_labels,
         choose_threshold,
+        guide,
     ):
         module.add_parser(commands)
     for command in commands.choices.values():

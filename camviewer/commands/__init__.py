@@ -12,5 +12,6 @@ NAMES = (
     "compare",
     "few-labels",
     "choose-threshold",
+    "guide",
 )
 """The subcommands. They stand here so that the window can tell them from paths without importing their parsers."""

@@ -45,7 +45,7 @@ class OpenNetwork:
         loaded = load_classifier(request)
         self.base = loaded.identity.weights_sha256 or f"{loaded.identity.architecture}-seed-{request.seed}"
         self._name = loaded.identity.weights
-        self._info = _file_info(request)
+        self._info = file_info(request)
         self.classifier = _with_pooling_head(loaded)
         if loaded.head.kind != self.classifier.head.kind:
             self._info = replace(self._info, head="gap", options={"converted": True, "finer": 0})
@@ -110,25 +110,35 @@ class OpenNetwork:
         Raises:
             CheckpointError: when the file cannot be written.
         """
-        prepared = self.classifier.preprocessing
-        transform_input = getattr(self.classifier.network, "transform_input", None)
-        info = replace(
-            self._info,
-            arch=self.classifier.identity.architecture,
-            head="gmp" if self.head.kind == "gmp_linear" else "gap" if self._info.head else None,
-            classes=self.classifier.identity.classes,
-            mean=prepared.mean,
-            std=prepared.std,
-            input_size=prepared.input_size,
-            interpolation=prepared.interpolation,
-            activation=self.classifier.identity.activation,
-            transform_input=transform_input if isinstance(transform_input, bool) else None,
-            channels=prepared.channels,
-        )
+        info = checkpoint_info(self.classifier, self._info)
         save_checkpoint(path, self.classifier.network, info=info, extra=extra)
 
 
-def _file_info(request: LoadRequest) -> ModelInfo:
+def checkpoint_info(classifier: Classifier, base: ModelInfo) -> ModelInfo:
+    """Return what a checkpoint of a loaded network says about itself.
+
+    Args:
+        classifier: as it is to be loaded again.
+        base: of the file that it came from, see `file_info`.
+    """
+    prepared, head = classifier.preprocessing, classifier.head
+    transform_input = getattr(classifier.network, "transform_input", None)
+    return replace(
+        base,
+        arch=classifier.identity.architecture,
+        head="gmp" if head.kind == "gmp_linear" else "gap" if base.head else None,
+        classes=classifier.identity.classes,
+        mean=prepared.mean,
+        std=prepared.std,
+        input_size=prepared.input_size,
+        interpolation=prepared.interpolation,
+        activation=classifier.identity.activation,
+        transform_input=transform_input if isinstance(transform_input, bool) else None,
+        channels=prepared.channels,
+    )
+
+
+def file_info(request: LoadRequest) -> ModelInfo:
     """Return what the weights file says beside the weights; nothing for networks that come from none."""
     source = request.weights
     if source is None and request.model is not None and Path(request.model).is_file():
