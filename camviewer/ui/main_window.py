@@ -28,7 +28,6 @@ from camviewer.ui.features.exporting import Exporting
 from camviewer.ui.features.helping import Helping
 from camviewer.ui.features.importing import Importing
 from camviewer.ui.features.mapping import Mapping
-from camviewer.ui.features.labelling import Labelling
 from camviewer.ui.features.opening import Opening
 from camviewer.ui.features.reporting import Reporting
 from camviewer.ui.features.reviewing import Reviewing
