@@ -14,6 +14,7 @@ from camviewer.cam.requests import FUSE, TTA, MapRequest, contrast_class
 from camviewer.catalogue.architectures import ARCHITECTURES
 from camviewer.catalogue.methods import BY_NAME, METHODS, method
 from camviewer.catalogue.parameters import Value, complete
+from camviewer.catalogue.refinements import REFINEMENTS, refinement
 from camviewer.errors import UsageError
 from camviewer.images.geometry import RESIZE_MODES
 from camviewer.models.records import LoadRequest
@@ -152,7 +153,6 @@ def split(text: str) -> tuple[float, ...]:
     return shares
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
 def name_map(given: list[str]) -> dict[str, str]:
     """Return new names by old ones, from texts of the form ``OLD=NEW``.
 
@@ -168,6 +168,7 @@ def name_map(given: list[str]) -> dict[str, str]:
     return names
 
 
+def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add what `load_request` reads."""
     group = parser.add_argument_group("model")
     group.add_argument(
@@ -300,6 +301,33 @@ def map_request(given: argparse.Namespace) -> MapRequest:
     )
     request.checked()
     return request
+
+
+def refinement_parameters(name: str, given: Sequence[str]) -> dict[str, Value]:
+    """Return the parameters of refinement `name` from texts of the form ``NAME=VALUE``, checked.
+
+    Raises:
+        UsageError: for an unknown parameter, or a value outside its range.
+    """
+    spec = refinement(name)
+    values: dict[str, Value] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--refine-param needs NAME=VALUE, not {text!r}.")
+        values[key.strip().removeprefix(f"{name}.")] = value.strip()
+    checked = complete(spec.parameters, values, owner=spec.title)
+    return {key: checked[key] for key in values}
+
+
+def refinement_help() -> str:
+    """Return the refinements and their parameters, for the end of ``--help``."""
+    lines = ["refinements:"]
+    for spec in REFINEMENTS:
+        lines.append(f"  {spec.name:<10} {spec.title}: {spec.help}")
+        for p in spec.parameters:
+            lines.append(f"    --refine-param {p.name}={p.kind} (default: {p.default}) {p.help}")
+    return "\n".join(lines)
 
 
 def architecture_help() -> str:

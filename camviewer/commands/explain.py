@@ -15,6 +15,8 @@ from camviewer.commands.arguments import (
     load_request,
     map_request,
     method_help,
+    refinement_help,
+    refinement_parameters,
     whole,
 )
 from camviewer.commands.console import ProgressLine, count, say, warn
@@ -30,7 +32,7 @@ def add_parser(commands: Any) -> None:
         help="maps, boxes and masks of images",
         description="Compute maps of images, find boxes and masks in them, and write explain.json beside them.\n"
         "A file that cannot be read becomes a row with its error; the exit status is then 1.",
-        epilog=method_help(),
+        epilog=f"{method_help()}\n\n{refinement_help()}",
     )
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image or folder (with all below it)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results")
@@ -60,6 +62,9 @@ def add_parser(commands: Any) -> None:
         help=f"how masks are drawn: {', '.join(REFINEMENTS)} (default: auto); boxes always come from the map",
     )
     group.add_argument(
+        "--refine-param", action="append", default=[], metavar="NAME=V", help="of the refinement, see the list below"
+    )
+    group.add_argument(
         "--save", action=Several, const=SAVE, default=SAVE, metavar="WHAT", help=f"{','.join(SAVE)} (default: all)"
     )
     parser.set_defaults(run=run)
@@ -81,6 +86,7 @@ def run(given: argparse.Namespace) -> int:
             components=given.components,
             normalise=given.normalise,
             refine=given.refine,
+            refine_parameters=refinement_parameters(given.refine, given.refine_param),
         ),
         save=given.save,
         batch_size=given.batch_size,

@@ -245,6 +245,13 @@ def test_score_cam_takes_its_parameter(run, pictures, tmp_path):
     assert load(out)["run"]["method_parameters"]["scorecam"]["variant"] == "probability"
 
 
+def test_parameters_of_the_refinement_are_recorded(run, pictures, tmp_path):
+    out = tmp_path / "out"
+    words = ("--refine", "colour", "--refine-param", "colour.rounds=0", "--refine-param", "grow=2")
+    assert run(pictures / "a.png", "--out", out, *words)[0] == 0
+    assert load(out)["run"]["refine_parameters"] == {"rounds": 0, "grow": 2.0}
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -271,6 +278,9 @@ def test_score_cam_takes_its_parameter(run, pictures, tmp_path):
         (["A", "--labels", "nowhere.txt"], "nowhere.txt"),
         (["A", "--save", "everything"], "there is no 'everything'"),
         (["A", "--refine", "magic"], "magic"),
+        (["A", "--refine-param", "magic=1"], "no parameter 'magic'"),
+        (["A", "--refine-param", "grow"], "NAME=VALUE"),
+        (["A", "--refine", "colour", "--refine-param", "rounds=99"], "between 0 and 10"),
         (["A", "--unknown"], "--unknown"),
         (["A", "--resize-mode", "stretch"], "stretch"),
     ],
