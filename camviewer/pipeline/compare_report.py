@@ -23,7 +23,7 @@ from camviewer.formats import disk
 from camviewer.formats.rasters import png
 from camviewer.images.decode import read_image
 from camviewer.paths import resources_dir
-from camviewer.pipeline.comparison import ComparedImage, Comparison
+from camviewer.pipeline.comparison import ComparedImage, ComparedRow, Comparison
 from camviewer.pipeline.overlays import overlay
 
 Pixels = NDArray[np.uint8]
@@ -107,7 +107,7 @@ def sheet(comparison: Comparison, *, images: int = 6, scale: Scale = "shared", c
         pen.text((6, top), _fit(pen, image.name, quiet, LEFT - 14), INK, quiet)
         if image.label:
             pen.text((6, top + 16), _fit(pen, image.label, quiet, LEFT - 14), QUIET, quiet)
-        for column, picture in enumerate(_cells(image, pixels, scale, colour_map)):
+        for column, picture in enumerate(_cells(image, comparison.rows, pixels, scale, colour_map)):
             x = LEFT + column * (CELL + GAP)
             small = cv2.resize(picture, (CELL, side), interpolation=cv2.INTER_AREA)
             canvas.paste(Image.fromarray(np.asarray(small, np.uint8)), (x, top))
@@ -116,22 +116,22 @@ def sheet(comparison: Comparison, *, images: int = 6, scale: Scale = "shared", c
     return np.asarray(canvas, np.uint8)
 
 
-def _cells(image: ComparedImage, pixels: Pixels, scale: Scale, colour_map: str) -> list[Pixels]:
+def _cells(image: ComparedImage, rows: Sequence[ComparedRow], pixels: Pixels, scale: Scale, name: str) -> list[Pixels]:
     values = [None if found is None else found.geometry.upsample(found.values) for found in image.maps]
-    # The centre Gaussian has no scale of its own, so it takes no part in the shared one.
+    # Controls take no part in the shared scale: a random network's values are no measure for the others.
     peaks = [
         float(array.max())
-        for array, found in zip(values, image.maps, strict=True)
-        if array is not None and found is not None and found.method != "centre"
+        for array, row in zip(values, rows, strict=True)
+        if array is not None and not row.name.control
     ]
     shared = max(peaks, default=0.0)
     cells = []
-    for array, found in zip(values, image.maps, strict=True):
-        if array is None or found is None:
+    for array, row in zip(values, rows, strict=True):
+        if array is None:
             cells.append(pixels)
         else:
-            peak = shared if scale == "shared" and found.method != "centre" else None
-            cells.append(overlay(pixels, array, colour_map=colour_map, peak=peak))
+            peak = shared if scale == "shared" and row.name.control != "centre" else None
+            cells.append(overlay(pixels, array, colour_map=name, peak=peak))
     return cells
 
 

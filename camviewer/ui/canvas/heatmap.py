@@ -46,13 +46,21 @@ class HeatMap:
     cells: FloatMap
 
     @classmethod
-    def of(cls, shown: ActivationMap) -> HeatMap:
-        """Return the raster of `shown`."""
+    def of(cls, shown: ActivationMap, *, peak: float | None = None) -> HeatMap:
+        """Return the raster of `shown`; `peak` is the value of the last colour, its own maximum when None."""
         size = raster_size(shown.geometry.image_size)
         values = shown.geometry.upsample(shown.values, size=size)
         high = max(0.0, float(values.max()))
         low = min(0.0, float(values.min()))
-        return cls(values, quantise(values, high), low, high, shown.geometry.image_size, shown.geometry, shown.values)
+        return cls(
+            values,
+            quantise(values, high if peak is None else peak),
+            low,
+            high,
+            shown.geometry.image_size,
+            shown.geometry,
+            shown.values,
+        )
 
     @property
     def positive(self) -> bool:

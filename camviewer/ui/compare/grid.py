@@ -57,13 +57,16 @@ _ARROWS = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One class: its model index, place by score from 1, name, colour and probability."""
+    """One class: its model index, place by score from 1, name, colour and probability.
+
+    What is no class (a checkpoint) has the rank 0, no colour and no probability.
+    """
 
     class_index: int
     rank: int
     name: str
     colour: str
-    probability: float
+    probability: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +139,17 @@ class CompareGrid(QWidget):
         self._describe()
         self.update()
 
-    def set_map(self, found: ActivationMap, *, note: str = "") -> None:
-        """Show a map in the cell of its method and class; `note` stands in the cell ("Partial map")."""
+    def set_map(self, found: ActivationMap, *, note: str = "", peak: float | None = None) -> None:
+        """Show a map in the cell of its method and class.
+
+        Args:
+            found: the map.
+            note: stands in the cell ("Partial map").
+            peak: value of the last colour, for several maps on one scale; the map's own maximum when None.
+        """
         if self._pyramid is None or found.geometry.image_size != self._pyramid.size:
             return
-        cell = _Cell(HeatMap.of(found), note=note, layer=found.layer, seconds=found.seconds)
+        cell = _Cell(HeatMap.of(found, peak=peak), note=note, layer=found.layer, seconds=found.seconds)
         self._cells[found.method, found.class_index] = cell
         self._trace(cell)
         self._describe()
@@ -151,6 +160,14 @@ class CompareGrid(QWidget):
         self._cells[method, class_index] = _Cell(note=note)
         self._describe()
         self.update()
+
+    def rows(self) -> tuple[Row, ...]:
+        """Return what has a row."""
+        return self._rows
+
+    def columns(self) -> tuple[Column, ...]:
+        """Return what has a column."""
+        return self._columns
 
     def missing(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Return the methods and classes of which a map is not there, or only part of it."""
@@ -378,15 +395,17 @@ class CompareGrid(QWidget):
         for number, column in enumerate(self._columns):
             cell = self.cell_rect(0, number)
             x = cell.left()
-            painter.setFont(quiet)
-            painter.setPen(colors.color("text-3"))
-            painter.drawText(QPointF(x, baseline), str(column.rank))
-            x += small.horizontalAdvance(str(column.rank)) + 6
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(column.colour))
-            painter.drawRoundedRect(QRectF(x, TOP / 2 - 4.5, 9, 9), 2, 2)
-            x += 15
-            share = percent(column.probability, decimals=1)
+            if column.rank:
+                painter.setFont(quiet)
+                painter.setPen(colors.color("text-3"))
+                painter.drawText(QPointF(x, baseline), str(column.rank))
+                x += small.horizontalAdvance(str(column.rank)) + 6
+            if column.colour:
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(QColor(column.colour))
+                painter.drawRoundedRect(QRectF(x, TOP / 2 - 4.5, 9, 9), 2, 2)
+                x += 15
+            share = "" if column.probability is None else percent(column.probability, decimals=1)
             room = cell.right() - x - small.horizontalAdvance(share) - 20
             name = metrics.elidedText(column.name, Qt.TextElideMode.ElideRight, room)
             painter.setFont(strong)
@@ -428,7 +447,7 @@ class CompareGrid(QWidget):
         painter.drawImage(to_screen.mapRect(area), picture)
         if cell is not None and cell.heat is not None and cell.heat.positive:
             self._paint_heat(painter, cell, to_screen)
-            self._paint_outline(painter, cell, to_screen, self._columns[column].colour)
+            self._paint_outline(painter, cell, to_screen, self._columns[column].colour or annotate.PLAIN)
         else:
             painter.fillRect(image, colors.color("readout", DIM))
             words, below = self.reading(row, column), ""
@@ -442,7 +461,7 @@ class CompareGrid(QWidget):
         painter.restore()
         if cell is not None and cell.heat is not None and cell.heat.positive:
             chip = self.reading(row, column) + (f"  {cell.note}" if cell.note else "")
-            self._paint_chip(painter, QPointF(image.left() + 6, image.bottom() - 6), chip)
+            self._paint_chip(painter, QPointF(image.left() + 6, image.bottom() - 6), chip, image.width() - 12)
         if (row, column) == self._current:
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(colors.color("accent-text"), 2 if self.hasFocus() else 1))
@@ -491,10 +510,11 @@ class CompareGrid(QWidget):
             for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1)):
                 painter.drawLine(middle + QPointF(3.0 * x, 3.0 * y), middle + QPointF(8.0 * x, 8.0 * y))
 
-    def _paint_chip(self, painter: QPainter, corner: QPointF, words: str) -> None:
+    def _paint_chip(self, painter: QPainter, corner: QPointF, words: str, room: float) -> None:
         colors = theme()
         font = colors.font("column")
         metrics = QFontMetricsF(font)
+        words = metrics.elidedText(words, Qt.TextElideMode.ElideRight, max(0.0, room - 12))
         chip = QRectF(0, 0, metrics.horizontalAdvance(words) + 12, metrics.height() + 4)
         chip.moveBottomLeft(corner)
         painter.setPen(Qt.PenStyle.NoPen)

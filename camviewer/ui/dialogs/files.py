@@ -35,6 +35,21 @@ class FileDialogs:
         chosen, _ = QFileDialog.getOpenFileName(self._parent, title, start, f"Projects (*{SUFFIX});;All files (*)")
         return Path(chosen) if chosen else None
 
+    def file(self, title: str, start: str, filters: str) -> Path | None:
+        """Ask for a file that is there."""
+        chosen, _ = QFileDialog.getOpenFileName(self._parent, title, start, filters)
+        return Path(chosen) if chosen else None
+
+    def files(self, title: str, start: str, filters: str) -> list[Path]:
+        """Ask for files that are there."""
+        chosen, _ = QFileDialog.getOpenFileNames(self._parent, title, start, filters)
+        return [Path(path) for path in chosen]
+
+    def new_file(self, title: str, start: str, filters: str) -> Path | None:
+        """Ask where a file is to be written."""
+        chosen, _ = QFileDialog.getSaveFileName(self._parent, title, start, filters)
+        return Path(chosen) if chosen else None
+
     def model(self, settings: SettingsStore) -> LoadRequest | None:
         """Ask which network to load."""
         from camviewer.ui.dialogs.model import OpenModelDialog

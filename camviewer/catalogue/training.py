@@ -1,0 +1,111 @@
+"""What a training may be asked: one row an option. The dialog is built from it; the command has the same options."""
+
+from __future__ import annotations
+
+from camviewer.catalogue.architectures import ARCHITECTURES
+from camviewer.catalogue.parameters import Parameter
+
+ATTENTION = frozenset({"Vision Transformer", "Swin Transformer", "Swin Transformer V2", "MaxViT"})
+"""Families that mix their cells by attention up to the end, so that they cannot be given a pooling head."""
+
+TRAINABLE = tuple(
+    sorted((spec for spec in ARCHITECTURES if spec.family not in ATTENTION), key=lambda spec: not spec.own)
+)
+"""Architectures that can be given a pooling head, our own first."""
+
+NETWORK: tuple[Parameter, ...] = (
+    Parameter(
+        "arch",
+        "Architecture",
+        "choice",
+        "camnet",
+        choices=tuple(spec.name for spec in TRAINABLE),
+        choice_titles=tuple(spec.title for spec in TRAINABLE),
+        help="Network that is trained; it ends in global pooling and one linear layer",
+    ),
+    Parameter(
+        "head",
+        "Head",
+        "choice",
+        "gap",
+        choices=("gap", "gmp"),
+        choice_titles=("GAP, mean of each channel", "GMP, maximum of each channel"),
+        help="Global pooling before the linear layer. GAP maps cover the object, GMP maps its most telling part",
+    ),
+    Parameter(
+        "start",
+        "Start from",
+        "choice",
+        "random",
+        choices=("random", "model", "published"),
+        choice_titles=("Random weights", "The open model", "Published weights on this computer"),
+        help="What the network has learnt before",
+    ),
+    Parameter(
+        "scope",
+        "Train",
+        "choice",
+        "all",
+        choices=("all", "head"),
+        choice_titles=("All layers", "The last layer alone"),
+        help="What may change",
+    ),
+    Parameter(
+        "finer",
+        "Finer by",
+        "int",
+        0,
+        0,
+        3,
+        help="Undo so many of the last halvings of the resolution, for finer maps; not for camnet, which has fine ones",
+    ),
+    Parameter(
+        "input_size",
+        "Input side",
+        "int",
+        0,
+        0,
+        1024,
+        help="Side of the square input; 0 takes the architecture's own",
+        unit="px",
+    ),
+)
+
+TRAINING: tuple[Parameter, ...] = (
+    Parameter("epochs", "Epochs", "int", 20, 1, 10_000, help="Passes over the training pictures"),
+    Parameter("batch_size", "Batch size", "int", 32, 2, 4096, help="Pictures in a step"),
+    Parameter("learning_rate", "Learning rate", "float", 1e-3, 1e-7, 9.0, help="Highest rate"),
+    Parameter(
+        "schedule",
+        "Schedule",
+        "choice",
+        "one_cycle",
+        choices=("one_cycle", "constant"),
+        choice_titles=("One cycle", "Constant"),
+        help="One cycle rises to the highest rate and falls to zero along a cosine",
+    ),
+    Parameter(
+        "class_weights",
+        "Class weights",
+        "choice",
+        "balanced",
+        choices=("balanced", "sqrt", "none"),
+        choice_titles=("Balanced", "Square root", "None"),
+        help="How much rare classes weigh in the loss",
+    ),
+    Parameter("augmentation", "Augmentation", "bool", True, help="Mirror, crop, tint and hide parts at random"),
+    Parameter(
+        "background",
+        "Background class",
+        "float",
+        0.0,
+        0.0,
+        1.0,
+        help="Share of pictures made from corners, a class of their own, so that maps point at the object; 0.15 suits "
+        "pictures whose classes are all objects on the same ground",
+    ),
+    Parameter("validation", "Held out", "float", 0.2, 0.0, 0.9, help="Share of the pictures that judges"),
+    Parameter("patience", "Stop after", "int", 0, 0, 10_000, help="Epochs without a better validation; 0 for never"),
+    Parameter("save_every", "Keep every", "int", 5, 0, 10_000, help="Epochs between kept checkpoints; 0 for none"),
+    Parameter("seed", "Seed", "int", 0, 0, 2**31 - 1, help="The same seed gives the same network"),
+)
