@@ -61,7 +61,10 @@ class VocWriter(Writer):
         super().__init__(context)
         self._numbers = numbers(context.categories, title="Pascal VOC")
         names = UniqueNames()
-        self._names = {entry.id: names.take(_NOT_XML.sub("_", entry.name)) for entry in context.categories}
+        # One name in the XML and in labelmap.txt, whose fields colons part.
+        self._names = {
+            entry.id: names.take(_NOT_XML.sub("_", entry.name).replace(":", "_")) for entry in context.categories
+        }
         self._lists: dict[str, list[str]] = {}
 
     def add(self, item: Item) -> None:
@@ -112,7 +115,7 @@ class VocWriter(Writer):
         for class_id, name in self._names.items():
             at = 3 * self._numbers[class_id]
             red, green, blue = colours[at : at + 3]
-            lines.append(f"{name.replace(':', '_')}:{red},{green},{blue}::")
+            lines.append(f"{name}:{red},{green},{blue}::")
         text = "\n".join(lines) + "\n"
         self.context.output.write("labelmap.txt", text.encode("utf-8", "replace"))
 

@@ -25,6 +25,7 @@ from camviewer.project.records import BoolMask
 # Readers cut coordinates to whole numbers, in 32 bits; a touch more than the pixel's index survives that.
 _NUDGE = 0.002
 _LARGEST_FILE = 64 << 20
+_SEEN_BY_TRAINERS = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 class _YoloWriter(Writer):
@@ -34,7 +35,9 @@ class _YoloWriter(Writer):
 
     def add(self, item: Item) -> None:
         part = item.split or "train"
-        self.context.place_image(item, f"images/{part}/{item.stem}")
+        # Trainers pass over files with other endings without a word.
+        ending = "" if item.suffix in _SEEN_BY_TRAINERS else ".png"
+        self.context.place_image(item, f"images/{part}/{item.stem}", ending=ending)
         text = "".join(row + "\n" for row in self.rows(item))
         self.context.output.write(self.label_path(item), text.encode())
 

@@ -28,6 +28,7 @@ from camviewer.pipeline.split import PARTS, check_ratios, read_groups, split
 
 __all__ = ["ExportReport", "ExportRequest", "export"]
 
+UNREADABLE, DOUBTFUL = "cannot be read", "in doubt"
 REHEARSED = 8
 """Images of a trial run that are written in mind, whatever it takes; further ones as long as the time allows."""
 
@@ -165,7 +166,7 @@ class _Export:
             try:
                 item = self._item(entry)
                 if self._is_doubtful(item):
-                    self._tally.leave_out("in doubt", entry.item.file)
+                    self._tally.leave_out(DOUBTFUL, entry.item.file)
                     continue
                 if fully:
                     output.begin((item.stem, item.flat), item.split)
@@ -174,7 +175,7 @@ class _Export:
                     raise missing(item.file)
                 loss = active.measure(item, self._options)
             except (ImageError, FormatError, ProjectError) as error:
-                self._tally.leave_out("cannot be read", entry.item.file, error.message)
+                self._tally.leave_out(UNREADABLE, entry.item.file, error.message)
                 continue
             if fully:
                 output.end(loss.regions)
@@ -277,7 +278,10 @@ class _Export:
         if not left_out:
             return "There is no image to export."
         reasons = ", ".join(f"{count} {why}" for why, count in sorted(left_out.items()))
-        hint = "" if self._status == "all" else " Review images first, or export all."
+        if self._status == "reviewed" and set(left_out) - {UNREADABLE, DOUBTFUL}:
+            hint = " Review images first, or export all."
+        else:
+            hint = "".join(f" {sentence}" for sentence in self._tally.problems[:1])
         return f"There is nothing to export: {reasons}.{hint}"
 
     def _report(self, output: Output, *, dry_run: bool = False) -> ExportReport:
@@ -290,6 +294,7 @@ class _Export:
             "created": created,
             "format": self._spec.name,
             "options": self._options,
+            "image_files": self._images,
             "status": self._status,
             "review": "unreviewed" if self._tally.unreviewed else "reviewed",
             "split": {"ratios": list(self._ratios), "seed": self._request.seed, "group": self._request.group_column},

@@ -23,7 +23,7 @@ class Tally:
         self.rows: list[dict[str, Any]] = []
         self._names = {entry.id: entry.name for entry in categories}
         self._left_out_files: dict[str, list[str]] = {}
-        self._problems: list[str] = []
+        self.problems: list[str] = []
         self._parts: Counter[str] = Counter()
         self._classes: Counter[str] = Counter()
         self._part_classes: dict[str, Counter[str]] = {}
@@ -49,11 +49,17 @@ class Tally:
         found = {mask.class_id for mask in item.masks if mask.pixels.any()} | {box.class_id for box in item.boxes}
         names = [self._names.get(class_id, str(class_id)) for class_id in sorted(found)]
         self._classes.update(names)
-        row: dict[str, Any] = {"file": item.file, "status": item.status if item.reviewed else "unreviewed"}
+        row: dict[str, Any] = {
+            "file": item.file,
+            "name": item.stem,
+            "status": item.status if item.reviewed else "unreviewed",
+        }
         if item.split:
             self._parts[item.split] += 1
             self._part_classes.setdefault(item.split, Counter()).update(names)
             row["part"] = item.split
+        if item.flat != item.stem:
+            row["flat"] = item.flat
         self.rows.append(row)
 
     def leave_out(self, why: str, file: str, problem: str = "") -> None:
@@ -67,8 +73,8 @@ class Tally:
 
     def note(self, sentence: str) -> None:
         """Keep a sentence about an image."""
-        if len(self._problems) < PROBLEMS_KEPT:
-            self._problems.append(sentence)
+        if len(self.problems) < PROBLEMS_KEPT:
+            self.problems.append(sentence)
 
     def extrapolate(self, output: Output) -> None:
         """Add the images that were only counted to the table of files."""
@@ -95,7 +101,7 @@ class Tally:
             parts=dict(self._parts),
             part_classes={part: dict(counts) for part, counts in self._part_classes.items()},
             classes=dict(self._classes),
-            problems=tuple(self._problems),
+            problems=tuple(self.problems),
             files=files,
             dry_run=dry_run,
         )

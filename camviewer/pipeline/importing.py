@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -11,10 +12,12 @@ import numpy as np
 
 from camviewer.errors import Cancelled, FormatError, ImageError, UsageError
 from camviewer.formats.annotated import Annotated, ReadableFormat, read_annotations, recognise
+from camviewer.formats.strict_json import read_json
 from camviewer.formats.voc import Coordinates
 from camviewer.images.decode import read_header
 from camviewer.images.geometry import Size
 from camviewer.images.scan import scan
+from camviewer.pipeline.publish import MANIFEST
 from camviewer.project.locate import open_folder
 from camviewer.project.records import BoolMask, Box, ImageRecord, Mask, Status
 from camviewer.project.store import Project
@@ -169,7 +172,7 @@ class _Import:
 
     def __init__(self, project: Project, request: ImportRequest, kind: ReadableFormat) -> None:
         self._project, self._request, self._kind = project, request, kind
-        self._images = ImageNames(project.images())
+        self._images = ImageNames(project.images(), written=written_names(request.source))
         self._ids = {entry.name.casefold(): entry.id for entry in project.class_table().classes}
         self._added: list[str] = []
         self._met: dict[str, None] = {}
@@ -320,9 +323,14 @@ class ImageNames:
     """Finds the image that annotations name, although folders and suffixes may differ.
 
     Of several images with the name, the one whose folders agree best counts; where that is not clear, none does.
+
+    Args:
+        written: the project's own names by those that an export gave them.
     """
 
-    def __init__(self, records: list[ImageRecord]) -> None:
+    def __init__(self, records: list[ImageRecord], *, written: dict[str, str] | None = None) -> None:
+        self._written = written or {}
+        self._by_path = {record.path.as_posix(): record for record in records}
         self._by_stem: dict[str, list[ImageRecord]] = {}
         self._by_name: dict[str, list[ImageRecord]] = {}
         self._by_flat: dict[str, list[ImageRecord]] = {}
@@ -335,6 +343,9 @@ class ImageNames:
     def find(self, name: str) -> ImageRecord | None:
         """Return the image called `name`, a POSIX path with or without suffix, or None."""
         path = PurePosixPath(name.replace("\\", "/"))
+        own = self._own(path)
+        if own is not None:
+            return own
         found = self._by_name.get(path.name.casefold())
         if not found:
             # A suffix that differs (an image that was converted), or none at all.
@@ -344,10 +355,43 @@ class ImageNames:
             return flat[0] if len(flat) == 1 else None
         if len(found) == 1:
             return found[0]
+        if name in self._by_path and sum(record.path.parts[:-1] == path.parts[:-1] for record in found) > 1:
+            return self._by_path[name]  # names that differ in upper and lower case, or in their suffix
         ranked = sorted(found, key=lambda record: -_shared(path, record.path))
         if _shared(path, ranked[0].path) == _shared(path, ranked[1].path):
             return None
         return ranked[0]
+
+    def _own(self, path: PurePosixPath) -> ImageRecord | None:
+        """Return the image that this program's export wrote under `path`, whatever folder it put before."""
+        for name in (path.as_posix(), path.with_suffix("").as_posix() if path.name else ""):
+            parts = PurePosixPath(name).parts
+            for start in range(len(parts)):
+                file = self._written.get("/".join(parts[start:]))
+                if file is not None:
+                    return self._by_path.get(file)
+        return None
+
+
+def written_names(source: Path) -> dict[str, str]:
+    """Return the names of images by those that this program's export gave them; empty for others' files.
+
+    An export renames what file systems refuse or what would fall onto another file.
+    """
+    folder = source if source.is_dir() else source.parent
+    with contextlib.suppress(FormatError):
+        top = read_json(folder / MANIFEST)
+        if top.has("camviewer"):
+            # With images left in place, COCO and LabelMe name these and not what an export would call them.
+            in_place = top.text("image_files", "") == "reference" and top.text("format", "") in {"coco", "labelme"}
+            names = {}
+            for entry in top.objects("images"):
+                file = entry.text("file")
+                for key in ("file",) if in_place else ("name", "flat"):
+                    if entry.has(key):
+                        names[entry.text(key)] = file
+            return names
+    return {}
 
 
 def _shared(first: PurePosixPath, second: PurePosixPath) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from camviewer.formats import voc
 from camviewer.formats.output import FileRow, Output
 from camviewer.pipeline.export import ExportRequest, export
 from camviewer.pipeline.export_records import size_words
+from camviewer.pipeline.importing import ImportRequest, import_annotations
+from camviewer.project.store import Project
 
 NAMES = [f"sub{k % 2}/ü {k}.jpg" for k in range(9)]
 # This project keeps no maps and its images are no DICOM files.
@@ -171,3 +174,41 @@ def test_images_stored_turned_are_said_when_only_referenced(tmp_path: Path) -> N
 )  # fmt: skip
 def test_sizes_in_words(size: int, words: str) -> None:
     assert size_words(size) == words
+
+
+HOSTILE = (
+    *("a b.png", "y/same.jpg", "y/same.png", "UP.jpg", "up.jpg", "CON.png"),
+    *('quo"te.png', "a:b?.png", "ünï/çø.png", ".. x.jpg"),
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="these names need a file system that tells case apart")
+@pytest.mark.parametrize(
+    ("name", "images"),
+    [("coco", "copy"), ("coco", None), ("voc", None), ("labelme", "copy"), ("labelme", None), ("masks", None)],
+)
+def test_what_was_renamed_on_its_way_out_is_known_on_its_way_in(tmp_path: Path, name: str, images) -> None:
+    found = {file: {1: np.random.default_rng(i).random((9, 11)) > 0.5} for i, file in enumerate(HOSTILE)}
+    source = a_project(tmp_path / "there", found, reviewed=HOSTILE)
+    export(ExportRequest(source, name, tmp_path / "out", images=images, ratios=(0.5, 0.5), verify=True))
+    again = a_project(tmp_path / "here", {file: {1: np.zeros((9, 11), bool)} for file in HOSTILE})
+    with Project.open(again) as project:
+        report = import_annotations(project, ImportRequest(tmp_path / "out", class_name="melanoma"))
+        assert (report.images, report.unknown_count) == (len(HOSTILE), 0)
+        for record in project.images():
+            (mask,) = [mask for mask in project.final_masks(record.id or 0) if mask.class_id == 1]
+            assert np.array_equal(mask.pixels, found[record.path.as_posix()][1]), record.path
+
+
+def test_yolo_trainers_see_every_image(tmp_path: Path) -> None:
+    project = a_project(tmp_path / "i", {"a.gif": noisy(0), "b.jpg": noisy(1)}, reviewed=["a.gif", "b.jpg"])
+    export(ExportRequest(project, "yolo-detection", tmp_path / "out"))
+    assert sorted(file.name for file in (tmp_path / "out" / "images" / "train").iterdir()) == ["a.png", "b.jpg"]
+
+
+def test_a_class_with_a_colon_is_one_class_in_every_file_of_voc(tmp_path: Path) -> None:
+    project = a_project(tmp_path / "i", {"a.jpg": noisy(0)}, reviewed=["a.jpg"])
+    request = ExportRequest(project, "voc", tmp_path / "out", class_map={"melanoma": "skin: melanoma"})
+    export(request)
+    assert "<name>skin_ melanoma</name>" in (tmp_path / "out" / "Annotations" / "a.xml").read_text()
+    assert "\nskin_ melanoma:128,0,0::" in (tmp_path / "out" / "labelmap.txt").read_text()
