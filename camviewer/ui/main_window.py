@@ -22,6 +22,7 @@ from camviewer.ui.dialogs.files import FileDialogs
 from camviewer.ui.drop import DropOverlay, dropped_paths
 from camviewer.ui.features.annotating import Annotating
 from camviewer.ui.features.checking import Checking
+from camviewer.ui.features.checkpoints import Checkpoints
 from camviewer.ui.features.comparing import Comparing
 from camviewer.ui.features.enabling import Enabling
 from camviewer.ui.features.exporting import Exporting
@@ -32,6 +33,7 @@ from camviewer.ui.features.opening import Opening
 from camviewer.ui.features.reporting import Reporting
 from camviewer.ui.features.reviewing import Reviewing
 from camviewer.ui.features.showing import Showing
+from camviewer.ui.features.training import Training
 from camviewer.ui.features.viewing import Viewing
 from camviewer.ui.layout import Layout
 from camviewer.ui.settings import SettingsStore, decode_bytes, encode_bytes
@@ -75,6 +77,9 @@ class MainWindow(QMainWindow):
         self.annotating = Annotating(bench)
         self.reviewing = Reviewing(bench)
         self.comparing = Comparing(bench)
+        self.checkpoints = Checkpoints(bench)
+        self.training = Training(bench)
+        self.training.compare_wanted.connect(self.checkpoints.choose_training)
         self.exporting = Exporting(bench)
         self.importing = Importing(bench)
         self.helping = Helping(bench)
