@@ -116,7 +116,7 @@ def gaps() -> Iterator[Row]:
     timer = QTimer()
     timer.setInterval(2)
     timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
-    window.bench.computing.start()
+    window.bench.jobs.start()
     _wait(app, lambda: not window.bench.engine.open_jobs())
     timer.start()
     _spin(app, 2.0)
@@ -152,7 +152,7 @@ def scroll() -> Iterator[Row]:
     """Frame times of a gallery of 10,000 images under a running scroll."""
     from PIL import Image
 
-    from camviewer.ui.gallery.model import GalleryItem
+    from camviewer.ui.gallery.items import GalleryItem
     from camviewer.ui.gallery.view import Gallery
 
     app = _app()

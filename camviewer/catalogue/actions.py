@@ -91,7 +91,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "search",
         "images",
     ),
-    ActionSpec("select_all", "Select all images", ("Ctrl+Shift+L",), "Edit", "Select what the gallery shows", needs="images"),
+    ActionSpec(
+        "select_all", "Select all images", ("Ctrl+Shift+L",), "Edit", "Select what the gallery shows", needs="images"
+    ),
     ActionSpec(
         "workspace_review",
         "Review workspace",
@@ -233,7 +235,12 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ),
     ActionSpec("skip", "Skip", ("S",), "Image", "Leave this image out and go on", "skip", "image"),
     ActionSpec(
-        "skip_because", "Skip with a reason…", ("X",), "Image", "Leave this image out, say why, and go on", needs="image"
+        "skip_because",
+        "Skip with a reason…",
+        ("X",),
+        "Image",
+        "Leave this image out, say why, and go on",
+        needs="image",
     ),
     ActionSpec("reopen", "Take back review", (), "Image", "Make this image unreviewed again", needs="image"),
     ActionSpec(
@@ -246,12 +253,25 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "several",
         separator=True,
     ),
-    ActionSpec("skip_selected", "Skip selected", ("Ctrl+Shift+S",), "Image", "Leave all selected images out", "skip", "several"),
     ActionSpec(
-        "reopen_selected", "Take back selected", (), "Image", "Make all selected images unreviewed again", needs="several"
+        "skip_selected", "Skip selected", ("Ctrl+Shift+S",), "Image", "Leave all selected images out", "skip", "several"
     ),
     ActionSpec(
-        "compute_selected", "Compute selected", ("Ctrl+I",), "Image", "Compute the selected images anew", "play", "several"
+        "reopen_selected",
+        "Take back selected",
+        (),
+        "Image",
+        "Make all selected images unreviewed again",
+        needs="several",
+    ),
+    ActionSpec(
+        "compute_selected",
+        "Compute selected",
+        ("Ctrl+I",),
+        "Image",
+        "Compute the selected images anew",
+        "play",
+        "several",
     ),
     ActionSpec(
         "accept_sure",

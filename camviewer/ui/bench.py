@@ -6,13 +6,16 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QMenu, QWidget
 
 from camviewer.ui.actions import Actions
+from camviewer.ui.batch import Batch
 from camviewer.ui.canvas.panel import CanvasPanel
 from camviewer.ui.computing import Computing
 from camviewer.ui.controls import IconButton
 from camviewer.ui.dialogs.files import FileDialogs
 from camviewer.ui.gallery.view import Gallery
 from camviewer.ui.header import Header
+from camviewer.ui.job_board import JobBoard
 from camviewer.ui.panels.classes import ClassesPanel
+from camviewer.ui.panels.few_labels import FewLabelsPanel
 from camviewer.ui.panels.image import ImagePanel
 from camviewer.ui.panels.method import MethodPanel
 from camviewer.ui.panels.model import ModelPanel
@@ -50,7 +53,9 @@ class Bench(QObject):
         self.session = Session(self)
         self.relinking = Relinking(self.session, self)
         self.engine = engine or Engine(self)
-        self.computing = Computing(self.session, self.engine, self)
+        self.jobs = JobBoard(self.engine, self)
+        self.computing = Computing(self.session, self.engine, self.jobs, self)
+        self.batch = Batch(self.session, self.computing, self.jobs, self.engine, self)
 
         buttons = {name: IconButton.for_action(self.actions[name], icon) for name, icon in _BUTTONS}
         self.header = Header(
@@ -67,6 +72,7 @@ class Bench(QObject):
         self.model_panel.add_below(self.units)
         self.canvas = CanvasPanel()
         self.stage = Stage(self.canvas)
+        self.few_labels = FewLabelsPanel()
         self.classes = ClassesPanel()
         self.method = MethodPanel()
         self.threshold = ThresholdPanel()

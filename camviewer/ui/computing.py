@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -15,20 +15,17 @@ from camviewer.errors import CamviewerError
 from camviewer.project.records import ActivationMap, Run
 from camviewer.project.store import Project
 from camviewer.regions.rules import RegionRule
+from camviewer.ui.job_board import JobBoard
 from camviewer.ui.panels.method import MethodChoice
 from camviewer.ui.results import keep_result
 from camviewer.ui.session import Session, ShownImage
-from camviewer.ui.status_bar import JobState
 from camviewer.workers.engine import Engine
 from camviewer.workers.jobs import (
     ClassScore,
-    ComputeBatch,
     ComputeMaps,
-    EngineStarted,
     Explanation,
     Export,
     Exported,
-    ImageComputed,
     Job,
     JobCancelled,
     JobFailed,
@@ -39,10 +36,7 @@ from camviewer.workers.jobs import (
     MapsReady,
     ModelLoaded,
     ModelSummary,
-    Notice,
     PartialMap,
-    Progress,
-    StartEngine,
 )
 from camviewer.workers.tasks import TaskDone, find_map_regions
 
@@ -52,25 +46,6 @@ BROWSE_MS = 40
 """Wait before computing, so that browsing with a held key does not start a pass at every image."""
 PARTIAL_SECONDS = 0.25
 """Pause between two pictures of a growing map: each costs the window a frame or two."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An image of a batch that could not be computed, and why, in one sentence."""
-
-    image_id: int
-    name: str
-    sentence: str
-
-
-@dataclass(slots=True)
-class _Batch:
-    """A batch on its way: the image of every path, and how far it is."""
-
-    token: int
-    images: list[int]
-    done: int = 0
-    failures: list[Failure] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,12 +77,9 @@ class Computing(QObject):
         class_changed: model class index of the shown map, or None.
         class_chosen: model class index that the person asked for.
         choice_changed: `MethodChoice`, when the program had to choose another method.
-        job_changed: `JobState`, or None.
-        device_changed: (words, whether it is starting).
+        choices_changed: method, layers, rule or network are others now.
         exported: `ExportReport`.
         said: (text, detail, tone) for the status bar.
-        batch_failed: (sentence, list of `Failure`), at the end of a batch that had some.
-        idle: no job is open.
     """
 
     model_changed = Signal(object)
@@ -120,17 +92,15 @@ class Computing(QObject):
     class_changed = Signal(object)
     class_chosen = Signal(int)
     choice_changed = Signal(object)
-    job_changed = Signal(object)
-    device_changed = Signal(str, bool)
+    choices_changed = Signal()
     exported = Signal(object)
     said = Signal(str, str, str)
-    batch_failed = Signal(str, object)
-    idle = Signal()
 
-    def __init__(self, session: Session, engine: Engine, parent: QObject | None = None) -> None:
+    def __init__(self, session: Session, engine: Engine, jobs: JobBoard, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.session = session
         self.engine = engine
+        self._jobs = jobs
         self.summary: ModelSummary | None = None
         self.choice = MethodChoice()
         self.layers: tuple[str, ...] = ()
@@ -142,8 +112,6 @@ class Computing(QObject):
         self._partial_at = 0.0
         self._scores: tuple[ClassScore, ...] = ()
         self._image_of: dict[int, int] = {}
-        self._batch: _Batch | None = None
-        self._progress: dict[int, Progress] = {}
         self._wait = QTimer(self)
         self._wait.setSingleShot(True)
         self._wait.setInterval(BROWSE_MS)
@@ -152,24 +120,13 @@ class Computing(QObject):
         session.maps_changed.connect(self._on_stored_maps)
         session.project_opened.connect(self._on_project)
         session.tasks.done.connect(self._on_task)
-        engine.engine_started.connect(self._on_started)
         engine.model_loaded.connect(self._on_loaded)
         engine.maps_ready.connect(self._on_maps)
         engine.partial_ready.connect(self._on_partial)
-        engine.image_computed.connect(self._on_image_computed)
         engine.exported.connect(self._on_exported)
-        engine.progress_changed.connect(self._on_progress)
-        engine.notice_given.connect(self._on_notice)
-        engine.finished.connect(self._on_finished)
-        engine.failed.connect(self._on_failed)
-        engine.cancelled.connect(self._on_cancelled)
+        jobs.ended.connect(self._on_ended)
 
     # --- what the person asks for -------------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Start the engine; the window is usable meanwhile."""
-        self.device_changed.emit("Starting the engine", True)
-        self.submit(StartEngine())
 
     def load_model(self, request: LoadRequest) -> None:
         """Load a network; the present one stays until it is there."""
@@ -179,6 +136,7 @@ class Computing(QObject):
     def set_choice(self, choice: MethodChoice) -> None:
         """Choose method and parameters, and compute the image on the canvas."""
         self.choice = choice
+        self.choices_changed.emit()
         self._forget_maps()
         self._take_stored()
         self._wait.start()
@@ -186,6 +144,7 @@ class Computing(QObject):
     def set_layers(self, layers: Sequence[str]) -> None:
         """Choose layers; none means the suggested one."""
         self.layers = tuple(layers)
+        self.choices_changed.emit()
         self._forget_maps()
         self._take_stored()
         self._wait.start()
@@ -193,6 +152,7 @@ class Computing(QObject):
     def set_rule(self, rule: RegionRule) -> None:
         """Choose the region rule; the regions of the image on the canvas follow."""
         self.rule = rule
+        self.choices_changed.emit()
         found = self._maps.get(self.class_index) if self.class_index is not None else None
         current = self.session.current
         if found is None or current is None or current.pixels is None or self.summary is None:
@@ -276,47 +236,21 @@ class Computing(QObject):
             return
         if not force and self._scores and self.class_index in self._maps:
             return
-        job = ComputeMaps(current.path, self._request(batch=False))
+        job = ComputeMaps(current.path, self.request(batch=False))
         self._image_of[job.token] = current.record.id
         self.map_busy.emit("Computing")
         self.submit(job)
-
-    def compute_all(self) -> None:
-        """Compute every image that is not decided: those without results, or all again when none is without."""
-        if self.summary is None or self.session.project is None or self._batch is not None:
-            return
-        open_ones = [r for r in self.session.records() if r.status in ("new", "computed", "edited", "failed")]
-        waiting = [r for r in open_ones if r.status in ("new", "failed") or not r.top] or open_ones
-        waiting = [r for r in waiting if r.size != (0, 0)]
-        if not waiting:
-            self.said.emit("Nothing to compute.", "Every image is reviewed or skipped", "info")
-            return
-        project = self.session.project
-        paths = tuple(project.file_of(record) for record in waiting)
-        job = ComputeBatch(paths, self._request(batch=True), self.rule)
-        self._batch = _Batch(job.token, [record.id or 0 for record in waiting])
-        self.submit(job)
-
-    def cancel(self) -> None:
-        """Cancel the job in the status bar."""
-        job = self._leading_job()
-        if job is not None:
-            self.engine.cancel(job.token)
 
     def export(self, request: Any) -> None:
         """Write an export in the background."""
         self.submit(Export(request))
 
     def submit(self, job: Job) -> None:
-        """Hand a job to the engine and show it in the status bar; a closed engine takes none."""
-        try:
-            self.engine.submit(job)
-        except RuntimeError:
-            log.info("a job came after the engine was closed")
-            return
-        self._show_job()
+        """Hand a job to the engine and show it in the status bar."""
+        self._jobs.submit(job)
 
-    def _request(self, *, batch: bool) -> MapRequest:
+    def request(self, *, batch: bool) -> MapRequest:
+        """Return what the present choices ask of the engine, for the image on the canvas or for a batch."""
         choice = self.choice
         classes: str | tuple[int, ...] = "predicted"
         cheap = BY_NAME[choice.method].needs == "head"
@@ -344,8 +278,6 @@ class Computing(QObject):
         self.scores_ready.emit(())
         if project is None:
             self.session.tasks.drop("regions")
-            if self._batch is not None:
-                self.engine.cancel(self._batch.token)
         elif self.summary is not None:
             self.session.set_model_classes(self.summary.identity.classes)
 
@@ -386,25 +318,35 @@ class Computing(QObject):
         if self.class_index is None and self._scores:
             self.class_index = self._scores[0].index
         for found in maps:
-            if self.summary is None or self._is_chosen(found, self.summary):
+            if self.summary is None or self._is_chosen(found):
                 self._maps[found.class_index] = found
         if self.class_index is not None:
             self.class_changed.emit(self.class_index)
         self._show_map()
 
-    def _is_chosen(self, found: ActivationMap, summary: ModelSummary) -> bool:
+    def _is_chosen(self, found: ActivationMap) -> bool:
         """Return whether a stored map is what the network on hand would compute with the present choices."""
         if found.method != self.choice.method or found.layer != self._layer_name():
             return False
-        run, request = self._run_of(found), self._request(batch=True)
-        if run is None:
+        run = self._run_of(found)
+        return run is not None and self._computes(run)
+
+    def _computes(self, run: Run) -> bool:
+        """Return whether a run's maps come from the network on hand, with the present method and parameters."""
+        if self.summary is None:
             return False
-        identity = summary.identity
+        identity, request, method = self.summary.identity, self.request(batch=True), self.choice.method
         return (
             (run.architecture, run.weights_sha256) == (identity.architecture, identity.weights_sha256)
+            and method in run.methods
             and run.offset == request.offset
-            and run.method_parameters.get(found.method, {}) == request.checked()[found.method]
+            and run.method_parameters.get(method, {}) == request.checked()[method]
         )
+
+    def is_current(self, run: Run) -> bool:
+        """Return whether a run made its masks as they would be made now: network, layer, method, rule."""
+        layer = self._layer_name()
+        return self._computes(run) and run.rule == self.rule and (layer in run.layers or "+".join(run.layers) == layer)
 
     def _names(self) -> tuple[str, ...]:
         if self.summary is not None:
@@ -441,11 +383,6 @@ class Computing(QObject):
     # --- answers ------------------------------------------------------------------------------------------------------
 
     @Slot(object)
-    def _on_started(self, started: EngineStarted) -> None:
-        title = started.devices[0].title if started.devices else "CPU"
-        self.device_changed.emit(title, False)
-
-    @Slot(object)
     def _on_loaded(self, loaded: ModelLoaded) -> None:
         summary = loaded.summary
         self.summary = summary
@@ -458,7 +395,8 @@ class Computing(QObject):
         self.session.set_model_classes(summary.identity.classes)
         self.model_changed.emit(summary)
         self.choice_changed.emit(self.choice)
-        self.device_changed.emit(summary.device_name, False)
+        self.choices_changed.emit()
+        self._jobs.device_changed.emit(summary.device_name, False)
         count = len(summary.identity.classes)
         if summary.warnings:
             self.said.emit(summary.warnings[0], "", "warn")
@@ -532,104 +470,16 @@ class Computing(QObject):
         self.map_busy.emit(f"{words[:1].upper()}{words[1:]}" if words else "Partial map")
 
     @Slot(object)
-    def _on_image_computed(self, computed: ImageComputed) -> None:
-        batch = self._batch
-        if batch is None or computed.token != batch.token or self.session.project is None:
-            return
-        image_id = batch.images[computed.index]
-        batch.done += 1
-        result = computed.result
-        if result.error is not None or result.explanation is None:
-            sentence = result.error.message if result.error else "No result."
-            batch.failures.append(Failure(image_id, computed.path.name, sentence))
-            self.session.store_failure(image_id, sentence)
-            return
-        scores = result.explanation.scores
-        top = [(score.index, score.logit, score.probability) for score in scores]
-        maps = result.explanation.maps
-        keep_result(self.session, image_id, run=computed.run, top=top, maps=maps, found=result.maps)
-        current = self.session.current
-        if current is not None and current.record.id == image_id:
-            self.session.refresh_maps()
-
-    @Slot(object)
     def _on_exported(self, exported: Exported) -> None:
         self.exported.emit(exported.report)
 
     @Slot(object)
-    def _on_notice(self, notice: Notice) -> None:
-        self.said.emit(notice.message, "", "warn")
-
-    # --- ends ---------------------------------------------------------------------------------------------------------
-
-    @Slot(object)
-    def _on_finished(self, end: JobFinished) -> None:
-        batch = self._batch
-        if isinstance(end.job, ComputeBatch) and batch is not None:
-            self._say_failures(f"{_images(batch.done - len(batch.failures))} computed.", batch, "ok", "")
-        self._close_job(end)
-
-    @Slot(object)
-    def _on_failed(self, end: JobFailed) -> None:
-        log.warning("job failed: %s\n%s", end.message, end.details)
-        if isinstance(end.job, StartEngine):
-            self.device_changed.emit("The engine does not start", False)
-        self.said.emit(end.message, "", "bad")
-        if isinstance(end.job, ComputeMaps):
-            image_id = self._image_of.get(end.token)
-            if image_id is not None and end.kind == "image":
-                self.session.store_failure(image_id, end.message)
-        self._close_job(end)
-
-    @Slot(object)
-    def _on_cancelled(self, end: JobCancelled) -> None:
-        batch = self._batch
-        if isinstance(end.job, ComputeBatch) and batch is not None:
-            self._say_failures(f"Cancelled after {_images(batch.done)}.", batch, "info", "Their results stay")
-        self._close_job(end)
-
-    def _say_failures(self, text: str, batch: _Batch, tone: str, detail: str) -> None:
-        """Say how a batch ended: one message, however many images failed."""
-        if not batch.failures:
-            self.said.emit(text, detail, tone)
-        else:
-            self.batch_failed.emit(f"{text[:-1]}, {len(batch.failures):,} failed.", list(batch.failures))
-
-    def _close_job(self, end: JobFinished | JobFailed | JobCancelled) -> None:
-        self._progress.pop(end.token, None)
-        self._image_of.pop(end.token, None)
+    def _on_ended(self, end: JobFinished | JobFailed | JobCancelled) -> None:
+        image_id = self._image_of.pop(end.token, None)
         if isinstance(end.job, LoadModel):
             self.model_busy.emit("")
-        elif isinstance(end.job, ComputeBatch):
-            self._batch = None
-        elif isinstance(end.job, ComputeMaps) and not any(isinstance(j, ComputeMaps) for j in self.engine.open_jobs()):
-            self.map_busy.emit("")
-        self._show_job()
-        if not self.engine.open_jobs():
-            self.idle.emit()
-
-    @Slot(object)
-    def _on_progress(self, progress: Progress) -> None:
-        self._progress[progress.token] = progress
-        self._show_job()
-
-    def _leading_job(self) -> Job | None:
-        """Return the job that the status bar shows; a single map only when it takes long."""
-        jobs = self.engine.open_jobs()
-        shown = [job for job in jobs if job.kind.rank >= 0 and (not job.kind.brief or job.token in self._progress)]
-        return min(shown, key=lambda job: job.kind.rank, default=None)
-
-    def _show_job(self) -> None:
-        job = self._leading_job()
-        if job is None:
-            self.job_changed.emit(None)
-            return
-        progress = self._progress.get(job.token)
-        state = JobState(job.kind.title)
-        if progress is not None:
-            state = replace(state, done=progress.done, total=progress.total, seconds_left=progress.seconds_left)
-        self.job_changed.emit(state)
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count:,} images"
+        elif isinstance(end.job, ComputeMaps):
+            if isinstance(end, JobFailed) and image_id is not None and end.kind == "image":
+                self.session.store_failure(image_id, end.message)
+            if not any(isinstance(job, ComputeMaps) for job in self.engine.open_jobs()):
+                self.map_busy.emit("")

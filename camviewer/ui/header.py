@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenuBar, QSizePolicy, QWidge
 from camviewer.project.records import Status
 from camviewer.ui.controls import Button, ElidedLabel, IconButton, label, surface
 from camviewer.ui.gallery.delegate import paint_badge
-from camviewer.ui.gallery.model import STATUS_WORDS
+from camviewer.ui.gallery.items import STATUS_WORDS
 from camviewer.ui.icons import app_mark
 from camviewer.ui.theme import EDGE, HEADER, theme
 

@@ -21,6 +21,7 @@ from camviewer.ui.bench import Bench
 from camviewer.ui.dialogs.files import FileDialogs
 from camviewer.ui.drop import DropOverlay, dropped_paths
 from camviewer.ui.features.annotating import Annotating
+from camviewer.ui.features.blinding import Blinding
 from camviewer.ui.features.checking import Checking
 from camviewer.ui.features.checkpoints import Checkpoints
 from camviewer.ui.features.comparing import Comparing
@@ -28,11 +29,13 @@ from camviewer.ui.features.enabling import Enabling
 from camviewer.ui.features.exporting import Exporting
 from camviewer.ui.features.helping import Helping
 from camviewer.ui.features.importing import Importing
+from camviewer.ui.features.labelling import Labelling
 from camviewer.ui.features.mapping import Mapping
 from camviewer.ui.features.opening import Opening
 from camviewer.ui.features.reporting import Reporting
 from camviewer.ui.features.reviewing import Reviewing
 from camviewer.ui.features.showing import Showing
+from camviewer.ui.features.staleness import Staleness
 from camviewer.ui.features.training import Training
 from camviewer.ui.features.viewing import Viewing
 from camviewer.ui.layout import Layout
@@ -77,6 +80,9 @@ class MainWindow(QMainWindow):
         self.annotating = Annotating(bench)
         self.reviewing = Reviewing(bench)
         self.comparing = Comparing(bench)
+        self.labelling = Labelling(bench)
+        self.staleness = Staleness(bench)
+        self.blinding = Blinding(bench)
         self.checkpoints = Checkpoints(bench)
         self.training = Training(bench)
         self.training.compare_wanted.connect(self.checkpoints.choose_training)

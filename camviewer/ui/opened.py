@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal, Slot
 
 from camviewer.errors import CamviewerError, ProjectError
+from camviewer.project.facts import Fact
 from camviewer.project.locate import open_folder
 from camviewer.project.records import ActivationMap, Box, ClassTable, ImageRecord, Mask
 from camviewer.project.store import SUFFIX, Project
 from camviewer.ui.canvas.records import Region
-from camviewer.ui.gallery.model import NO_OUTLINE, GalleryItem, ItemOutline, short_labels
-from camviewer.ui.outlines import gallery_outline
+from camviewer.ui.gallery.items import NO_OUTLINE, GalleryItem, ItemOutline
+from camviewer.ui.item_book import ItemBook
 from camviewer.ui.undo import Undo
 from camviewer.workers.tasks import FoundImage, TaskDone, TaskPool, read_pixels, scan_images
 
@@ -88,12 +89,12 @@ class OpenProject(QObject):
         self.table = ClassTable()
         self.model_names: tuple[str, ...] = ()
         self.synthetic = False
+        self.blind = False
         self.current: ShownImage | None = None
         self.selected: Hashable | None = None
         self._records: dict[int, ImageRecord] = {}
         self._order: dict[int, int] = {}
-        self._labels: dict[int, str] = {}
-        self._outlines: dict[int, ItemOutline] = {}
+        self._book: ItemBook | None = None
         self._hidden: set[Hashable] = set()
         self._regions: list[Region] | None = None
         self._wanted: Path | None = None
@@ -148,17 +149,19 @@ class OpenProject(QObject):
             project = make()
             records = project.images()
             table = project.class_table()
+            book = ItemBook(project, self._class_of_model)
         except CamviewerError as error:
             self._say_error(error)
             return
         wanted = self._wanted
         self.close_project()
         self._wanted = wanted
-        self.project, self.table, self.synthetic = project, table, synthetic
+        self.project, self.table, self.synthetic, self._book = project, table, synthetic, book
+        book.set_classes([entry.name for entry in table.classes])
         self.undo.set_project(project)
         self._take(records)
         self.project_opened.emit(project)
-        self.items_reset.emit([self._item(record) for record in self._records.values()])
+        self.items_reset.emit(self._items())
         if scan:
             folders = list(scan)
             self.tasks.submit("scan", project.path, lambda reporter: scan_images(folders, reporter))
@@ -173,8 +176,6 @@ class OpenProject(QObject):
         self.undo.set_project(None)
         self._records.clear()
         self._order.clear()
-        self._labels.clear()
-        self._outlines.clear()
         self._hidden.clear()
         self.current = None
         self.selected = None
@@ -182,7 +183,7 @@ class OpenProject(QObject):
         self._wanted = None
         if self.project is not None:
             self.project.close()
-            self.project = None
+            self.project = self._book = None
             self.table = ClassTable()
             self.image_shown.emit(None)
             self.project_opened.emit(None)
@@ -192,14 +193,32 @@ class OpenProject(QObject):
         self.close_project()
         return self.tasks.close()
 
-    def _take(self, records: list[ImageRecord]) -> None:
+    def _take(self, records: list[ImageRecord]) -> bool:
+        """Add images; return whether the short name of one that was there has changed."""
         for record in records:
             if record.id is None:
                 continue
             self._records[record.id] = record
             self._order.setdefault(record.id, len(self._order) + 1)
-        labels = short_labels([record.path.name for record in self._records.values()])
-        self._labels = dict(zip(self._records, labels, strict=True))
+        return self._book is not None and self._book.name(self._records.values())
+
+    def _items(self) -> list[GalleryItem]:
+        book = self._book
+        return [] if book is None else [book.make(record) for record in self._records.values()]
+
+    def set_blind(self, blind: bool) -> None:
+        """Let regions be without class, which would tell the prediction, or with theirs again."""
+        self.blind = blind
+        if self._book is not None:
+            self._book.forget_outlines()
+        if self.current is not None and self.current.record.id is not None:
+            self.show_image(self.current.record.id)
+
+    def refresh_items(self) -> None:
+        """Read the facts of all images again and tell the gallery."""
+        if self._book is not None:
+            self._book.renew_facts()
+            self.items_reset.emit(self._items())
 
     def _show_first(self) -> None:
         if self.current is not None and self._wanted is None:
@@ -245,12 +264,10 @@ class OpenProject(QObject):
         except CamviewerError as error:
             self._say_error(error)
             return
-        before = dict(self._labels)
-        self._take(added)
-        if any(self._labels[key] != text for key, text in before.items()):
-            self.items_reset.emit([self._item(record) for record in self._records.values()])
-        else:
-            self.items_found.emit([self._item(record) for record in added])
+        if self._take(added):
+            self.items_reset.emit(self._items())
+        elif self._book is not None:
+            self.items_found.emit([self._book.make(record) for record in added])
         self._show_first()
 
     # --- the image on the canvas --------------------------------------------------------------------------------------
@@ -346,7 +363,7 @@ class OpenProject(QObject):
         ]
 
     def _region(self, key: Hashable, shape: Box | Mask, class_id: int, *, touched: bool, score: float | None) -> Region:
-        name, colour = self.class_of(class_id)
+        name, colour = ("", None) if self.blind else self.class_of(class_id)
         return Region(key, shape, name, colour, touched, key not in self._hidden, "", score)
 
     def has_class(self, class_id: int) -> bool:
@@ -380,21 +397,39 @@ class OpenProject(QObject):
 
     def reload(self, image_id: int) -> None:
         """Read an image's record again and tell everyone."""
-        if self.project is None or image_id not in self._records:
+        book = self._book
+        if self.project is None or book is None or image_id not in self._records:
             return
         try:
             record = self.project.image(image_id)
+            book.renew(image_id)
         except ProjectError as error:
             self._say_error(error)
             return
         self._records[image_id] = record
-        self._outlines.pop(image_id, None)
         shown = self.current is not None and self.current.record.id == image_id
         if self.current is not None and shown:
             self.current = replace(self.current, record=record)
-        self.item_changed.emit(self._item(record))
+        self.item_changed.emit(book.make(record))
         if shown:
             self.refresh_regions()
+
+    def reload_all(self) -> None:
+        """Read all records again and tell everyone."""
+        if self.project is None:
+            return
+        try:
+            self._records.update((record.id, record) for record in self.project.images() if record.id is not None)
+            self._book = book = ItemBook(self.project, self._class_of_model)
+        except ProjectError as error:
+            self._say_error(error)
+            return
+        book.set_classes([entry.name for entry in self.table.classes])
+        book.name(self._records.values())
+        self.items_reset.emit(self._items())
+        current = self.current
+        if current is not None and current.record.id is not None:
+            self.reload(current.record.id)
 
     def store_failure(self, image_id: int, message: str) -> None:
         """Keep why an image cannot be read or computed."""
@@ -433,8 +468,9 @@ class OpenProject(QObject):
         table = self._guarded(extend)
         if table is not None:
             self.table = table
-            self._outlines.clear()
-            self.items_reset.emit([self._item(record) for record in self._records.values()])
+            if self._book is not None:
+                self._book.set_classes([entry.name for entry in table.classes])
+            self.items_reset.emit(self._items())
             self.refresh_regions()
 
     def class_id_of(self, class_index: int) -> int:
@@ -442,38 +478,20 @@ class OpenProject(QObject):
         return self.table.by_model.get(class_index, 0)
 
     def outline(self, image_id: int) -> ItemOutline:
-        """Return the outline of an image's largest mask for the gallery, read when first drawn."""
-        found = self._outlines.get(image_id)
-        if found is None:
-            record = self._records.get(image_id)
-            if self.project is None or record is None or record.status in ("new", "failed") or record.size == (0, 0):
-                found = NO_OUTLINE
-            else:
-                polygons, touched, class_id = gallery_outline(self.project, record)
-                found = ItemOutline(polygons, touched, self.class_of(class_id)[1] or "#FFFFFF")
-            self._outlines[image_id] = found
-        return found
+        """Return the outline of an image's largest mask for the gallery."""
+        record = self._records.get(image_id)
+        if self._book is None or record is None:
+            return NO_OUTLINE
+        return self._book.outline(record, lambda class_id: (not self.blind and self.class_of(class_id)[1]) or "#FFFFFF")
 
-    def _item(self, record: ImageRecord) -> GalleryItem:
-        project = self.project
-        assert project is not None and record.id is not None
-        name, colour, probability = "", "", None
-        if record.top:
-            index, _logit, probability = record.top[0]
-            name, found = self.class_of(self.class_id_of(index))
-            colour = found or "#FFFFFF"
-            name = name or (self.model_names[index] if index < len(self.model_names) else f"class {index}")
-        return GalleryItem(
-            id=record.id,
-            path=project.file_of(record),
-            name=record.path.name,
-            label=self._labels.get(record.id, record.path.stem),
-            status=record.status,
-            class_name=name,
-            class_colour=colour,
-            probability=probability,
-            error=record.error,
-        )
+    def facts(self, image_id: int) -> dict[str, Fact]:
+        """Return what is known of an image besides its record, see `camviewer.project.facts`."""
+        return {} if self._book is None else self._book.facts(image_id)
+
+    def _class_of_model(self, class_index: int) -> tuple[str, str]:
+        name, colour = self.class_of(self.class_id_of(class_index))
+        known = class_index < len(self.model_names)
+        return name or (self.model_names[class_index] if known else f"class {class_index}"), colour or "#FFFFFF"
 
     def _say_error(self, error: CamviewerError) -> None:
         if error.details:

@@ -8,7 +8,7 @@ import numpy as np
 from camviewer.errors import ProjectError
 from camviewer.project.records import BoolMask, ImageRecord
 from camviewer.project.store import Project
-from camviewer.ui.gallery.model import Outline
+from camviewer.ui.gallery.items import Outline
 from camviewer.ui.gallery.pictures import THUMB, frame_of
 
 

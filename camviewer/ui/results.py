@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from camviewer.errors import CamviewerError
+from camviewer.project.facts import DISAGREEMENT, set_facts
 from camviewer.project.records import ActivationMap, Box, Mask, Run
+from camviewer.project.store import Project
+from camviewer.regions.disagreement import disagreement
 from camviewer.ui.session import Session
 
 if TYPE_CHECKING:
@@ -46,7 +49,15 @@ def keep_result(
     try:
         run_id = project.add_run(run)
         project.store_result(image_id, run_id=run_id, top=top, maps=maps, boxes=boxes, masks=masks)
+        if maps:
+            set_facts(project, image_id, {DISAGREEMENT: _disagreement(project, image_id, maps[0].class_index)})
     except CamviewerError as error:
         session.said.emit(error.message, "The result is not kept", "bad")
         return
     session.reload(image_id)
+
+
+def _disagreement(project: Project, image_id: int, class_index: int) -> float | None:
+    """Return how differently the methods whose maps are kept see a class."""
+    by_method = {found.method: found.values for found in project.maps(image_id) if found.class_index == class_index}
+    return disagreement(list(by_method.values()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +20,10 @@ from camviewer.ui.opened import IMAGE_ENDINGS, WEIGHT_ENDINGS, OpenProject, Show
 from camviewer.workers.tasks import TaskDone, snap_mask
 
 __all__ = ["IMAGE_ENDINGS", "WEIGHT_ENDINGS", "Session", "ShownImage"]
+
+
+MANY = 100
+"""From so many images on, reading all of them again is quicker than one after the other."""
 
 
 class Session(OpenProject):
@@ -239,14 +243,34 @@ class Session(OpenProject):
             self._do(lambda: changes.clear_mask(project, image_id, shape.class_id), "Mask deleted.")
         self.select(None)
 
-    def set_status(self, status: Status) -> None:
-        """Decide about the image on the canvas."""
+    def set_status(self, status: Status, *, reason: str = "") -> None:
+        """Decide about the image on the canvas; `reason` says why it is skipped."""
         project, image_id = self._editable()
-        if project is None:
-            return
-        who = self._reviewer
+        if project is not None:
+            self.decide([image_id], status, reason=reason)
+
+    def decide(self, image_ids: Sequence[int], status: Status, *, reason: str = "") -> bool:
+        """Decide about images, in one step of undo; return whether it is written."""
+        project, who = self.project, self._reviewer
+        if project is None or not image_ids:
+            return False
         words = {"reviewed": "Marked reviewed.", "skipped": "Skipped."}.get(status, "Review taken back.")
-        self._do(lambda: changes.set_status(project, [image_id], status, reviewer=who), words)
+        if len(image_ids) > 1:
+            words = f"{len(image_ids):,} images: {words[0].lower()}{words[1:]}"
+        return self._do(lambda: changes.set_status(project, image_ids, status, reviewer=who, reason=reason), words)
+
+    def add_flag(self, image_ids: Sequence[int], flag: str) -> None:
+        """Set one more flag on images, in one step of undo."""
+        project = self.project
+        if project is None or not image_ids:
+            return
+
+        def make() -> Edit | None:
+            return several(
+                changes.set_flags(project, image_id, {*project.image(image_id).flags, flag}) for image_id in image_ids
+            )
+
+        self._do(make, f"Flagged {flag}.")
 
     def status_without_decision(self) -> Status:
         """Return what the image on the canvas would be without its decision."""
@@ -291,8 +315,11 @@ class Session(OpenProject):
         shown = self.current.record.id if self.current is not None else None
         if direction != "do" and images and shown not in images:
             self.show_image(images[0])
-        for image_id in images:
-            self.reload(image_id)
+        if len(images) > MANY:
+            self.reload_all()
+        else:
+            for image_id in images:
+                self.reload(image_id)
         if direction == "do":
             self.said.emit(step.label, "Ctrl+Z takes it back", "ok")
         elif direction == "undo":

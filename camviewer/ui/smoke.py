@@ -39,7 +39,7 @@ class Smoke(QObject):
         self._limit.setInterval(TIMEOUT_MS)
         self._limit.timeout.connect(self._give_up)
         self._bench.computing.map_shown.connect(self._on_map)
-        self._bench.computing.idle.connect(self._on_idle)
+        self._bench.jobs.idle.connect(self._on_idle)
 
     @Slot()
     def begin(self) -> None:

@@ -42,7 +42,7 @@ def in_scorecam(window) -> Iterator[Callable[[], object]]:
 def in_a_batch(window) -> Iterator[Callable[[], object]]:
     window.opening.open_demo()
     yield lambda: window.bench.canvas.view.heat() is not None and not window.bench.engine.open_jobs()
-    window.bench.computing.compute_all()
+    window.bench.batch.compute_all()
     yield lambda: any(record.top for record in window.bench.session.records()[1:])
     assert window.bench.engine.open_jobs()
 

@@ -21,7 +21,7 @@ from camviewer.pipeline.explain import Failure as FileFailure
 from camviewer.pipeline.explain import complete
 from camviewer.project.records import ActivationMap, Mask
 from camviewer.regions.rules import RegionRule
-from camviewer.ui.computing import Failure
+from camviewer.ui.batch import Failure
 from camviewer.ui.dialogs.failures import FailuresDialog
 from camviewer.ui.main_window import MainWindow
 from camviewer.ui.panels.method import MethodChoice
@@ -133,7 +133,7 @@ def test_what_is_recorded_is_what_computed_not_what_is_chosen_meanwhile(window, 
     # A batch with one rule, whose answers arrive after the person has chosen another method and rule.
     rule = replace(RegionRule(), threshold=0.77)
     window.bench.computing.rule = rule
-    window.bench.computing.compute_all()
+    window.bench.batch.compute_all()
     window.bench.computing.choice = MethodChoice("layercam", {}, offset=False)
     window.bench.computing.rule = replace(rule, threshold=0.11)
     qtbot.waitUntil(lambda: not window.bench.engine.busy, timeout=10_000)
@@ -174,7 +174,7 @@ def test_an_automatic_run_changes_no_reviewed_image_and_computes_the_others(wind
     boxes = session.project.boxes(image_id)
     backend.ran.clear()
     for again in (False, True):
-        window.bench.computing.compute_all()
+        window.bench.batch.compute_all()
         qtbot.waitUntil(lambda: not window.bench.engine.busy, timeout=10_000)
         assert not any(entry == "batch spot_0" for entry in backend.ran)
         # The second time all the others have results, and are computed all the same.
@@ -192,7 +192,7 @@ def test_an_automatic_run_changes_no_reviewed_image_and_computes_the_others(wind
 
 def test_a_batch_ends_with_one_message_that_opens_the_list_of_failures(window, backend, qtbot) -> None:
     backend.broken |= {"spot_1", "spot_3"}
-    window.bench.computing.compute_all()
+    window.bench.batch.compute_all()
     qtbot.waitUntil(lambda: not window.bench.engine.busy, timeout=10_000)
     assert window.bench.status.message().startswith("1 image computed, 2 failed.")
     assert QApplication.activeModalWidget() is None

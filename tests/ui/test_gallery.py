@@ -7,10 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
 
-from camviewer.ui.gallery.model import GalleryItem, GalleryModel, short_labels
+from camviewer.errors import UsageError
+from camviewer.ui.controls import Button
+from camviewer.ui.gallery.items import GalleryItem, short_labels
+from camviewer.ui.gallery.model import ITEM_ROLE, GalleryModel
 from camviewer.ui.gallery.pictures import PictureCache
+from camviewer.ui.gallery.query import parse
+from camviewer.ui.gallery.traits import ORDERS, TRAITS
+from camviewer.ui.gallery.view import Gallery
 from camviewer.ui.outlines import outline_of
+
+ORDER = {order.text: order for order in ORDERS}
 
 
 @pytest.fixture
@@ -40,15 +50,15 @@ def test_filter_search_and_order(pictures) -> None:
         ]
     )
     assert shown(model) == [1, 2, 3, 14]
-    model.set_filter("unreviewed")
+    model.set_filter(parse("status:unreviewed"))
     assert shown(model) == [1, 3]
-    model.set_filter("all")
+    model.set_filter(parse(""))
     model.set_search("0001 4")
     assert shown(model) == [14]
     model.set_search("")
-    model.set_sort("doubtful")
+    model.set_order(ORDER["Least confident"])
     assert shown(model) == [1, 2, 3, 14]
-    model.set_sort("surest")
+    model.set_order(ORDER["Most confident"])
     assert shown(model) == [2, 1, 3, 14]
     assert model.counts()["reviewed"] == 1
 
@@ -56,7 +66,7 @@ def test_filter_search_and_order(pictures) -> None:
 def test_a_reviewed_image_keeps_its_place_until_the_filter_is_chosen_anew(pictures) -> None:
     model = GalleryModel(pictures)
     model.set_items([item(1), item(2)])
-    model.set_filter("unreviewed")
+    model.set_filter(parse("status:unreviewed"))
     model.update_item(item(1, status="reviewed"))
     assert shown(model) == [1, 2]
     assert model.step(1, 1, wanted=lambda entry: entry.unreviewed) == 2
@@ -92,3 +102,109 @@ def test_an_outline_lies_where_the_mask_lies() -> None:
     x, y = zip(*polygon, strict=True)
     assert min(x) == pytest.approx(30 / 116, abs=0.02) and max(x) == pytest.approx(90 / 116, abs=0.02)
     assert min(y) == pytest.approx(20 / 87, abs=0.02) and max(y) == pytest.approx(60 / 87, abs=0.02)
+
+
+def test_every_order_puts_the_unknown_last_and_keeps_equals_in_place(pictures) -> None:
+    model = GalleryModel(pictures)
+    values = [0.3, None, 0.9, 0.3, 0.1]
+    model.set_items(
+        [item(n, values={} if v is None else {"doubt": v, "area": v, "entropy": v}) for n, v in enumerate(values, 1)]
+    )
+    model.set_order(ORDER["Most doubtful mask"])
+    assert shown(model) == [3, 1, 4, 5, 2]
+    model.set_order(ORDER["Smallest mask"])
+    assert shown(model) == [5, 1, 4, 3, 2]
+    model.set_order(ORDER["Name"])
+    assert shown(model) == [1, 2, 3, 4, 5]
+
+
+def test_a_wrong_search_changes_nothing_and_says_why(pictures) -> None:
+    model = GalleryModel(pictures)
+    model.set_items([item(1, values={"flag": ("hair",)}), item(2)])
+    model.set_search("flag:hair")
+    with pytest.raises(UsageError, match="Is flag meant"):
+        model.set_search("falg:hair")
+    assert shown(model) == [1]
+
+
+def test_blind_mode_shuffles_and_tells_neither_name_nor_prediction_nor_label(pictures) -> None:
+    model = GalleryModel(pictures)
+    model.set_items(
+        [
+            item(n, status="computed", class_name="melanoma", probability=0.9, values={"label": "mel", "wrong": 1.0})
+            for n in range(40)
+        ]
+    )
+    before = shown(model)
+    model.set_blind(True)
+    assert sorted(shown(model)) == before and shown(model) != before
+    index = model.index(3)
+    for role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
+        assert model.data(index, role) == "Image 4, computed"
+    seen = model.data(index, ITEM_ROLE)
+    assert (seen.class_name, seen.probability, seen.label, dict(seen.values)) == ("", None, "4", {})
+    with pytest.raises(UsageError, match="Blind mode"):
+        model.set_search("class:mel")
+    model.set_search("status:computed")
+    assert len(shown(model)) == 40
+    model.set_blind(False)
+    assert shown(model) == before
+
+
+def test_masks_of_other_choices_are_stale_until_they_are_reviewed(pictures) -> None:
+    model = GalleryModel(pictures)
+    model.set_items([item(1, status="computed", run=7), item(2, status="reviewed", run=7), item(3, run=8)])
+    model.set_stale_runs(frozenset({7}))
+    model.set_search("stale:yes")
+    assert shown(model) == [1]
+    model.set_stale_runs(frozenset())
+    model.set_search("stale:yes")
+    assert shown(model) == []
+
+
+@pytest.fixture
+def gallery(qtbot):
+    widget = Gallery()
+    qtbot.addWidget(widget)
+    widget.resize(1280, 190)
+    widget.show()
+    widget.model.set_items([item(n, status="computed", probability=n / 10) for n in range(1, 7)])
+    yield widget
+    assert widget.pictures.close()
+
+
+def test_shift_and_arrows_select_several_and_buttons_take_the_place_of_the_filters(gallery, qtbot) -> None:
+    action = QAction("Skip selected", gallery)
+    gallery.set_batch_actions([action])
+    chosen, counts = [], []
+    gallery.image_chosen.connect(chosen.append)
+    gallery.selection_changed.connect(counts.append)
+    gallery.set_current(2)
+    assert gallery.selected() == [2] and chosen == []
+    qtbot.keyClick(gallery.strip, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(gallery.strip, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    assert gallery.selected() == [2, 3, 4] and counts[-1] == 3
+    (button,) = [b for b in gallery.findChildren(Button) if b.text().strip() == "Skip"]
+    assert button.isVisible() and not gallery._chips["all"].isVisible()
+    # Showing an image of the selection keeps it; showing another one ends it.
+    gallery.set_current(3)
+    assert gallery.selected() == [2, 3, 4]
+    gallery.set_current(6)
+    assert gallery.selected() == [6] and gallery._chips["all"].isVisible()
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support")
+def test_the_field_completes_and_marks_what_is_wrong(gallery, qtbot) -> None:
+    field = gallery.search
+    qtbot.keyClicks(field, "conf:>x")
+    qtbot.waitUntil(lambda: bool(field.accessibleDescription()))
+    assert "conf is a number" in field.accessibleDescription() and gallery.model.rowCount() == 6
+    field.setText("conf:>=0.5")
+    qtbot.waitUntil(lambda: gallery.model.rowCount() == 2)
+    assert field.accessibleDescription() == "" and gallery._shown.full_text() == "2 shown"
+    field.clear()
+    qtbot.waitUntil(lambda: gallery.model.rowCount() == 6)
+    qtbot.keyClick(field, Qt.Key.Key_Down)
+    popup = field._completer.popup()
+    assert popup.isVisible() and field._choices.rowCount() == len(TRAITS)
+    popup.hide()

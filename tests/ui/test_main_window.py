@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def window(qtbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     # The engine has its own tests; here it must not load torch.
-    monkeypatch.setattr("camviewer.ui.computing.Computing.start", lambda self: None)
+    monkeypatch.setattr("camviewer.ui.job_board.JobBoard.start", lambda self: None)
     main = MainWindow(SettingsStore(tmp_path / "settings.json"))
     main.resize(1280, 800)
     main.show()

@@ -22,7 +22,7 @@ CONTROL = Qt.KeyboardModifier.ControlModifier
 
 @pytest.fixture
 def window(qtbot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("camviewer.ui.computing.Computing.start", lambda self: None)
+    monkeypatch.setattr("camviewer.ui.job_board.JobBoard.start", lambda self: None)
     images = tmp_path / "spots"
     images.mkdir()
     for number, size in enumerate(((160, 120), (160, 120), (80, 60))):

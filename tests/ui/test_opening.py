@@ -23,7 +23,7 @@ from camviewer.catalogue.formats import FORMATS
 from camviewer.paths import data_dir, resources_dir
 from camviewer.pipeline.export import export
 from camviewer.project.store import Project
-from camviewer.ui.computing import Failure
+from camviewer.ui.batch import Failure
 from camviewer.ui.dialogs.export import ExportDialog
 from camviewer.ui.dialogs.failures import FailuresDialog
 from camviewer.ui.dialogs.help import AboutDialog, KeysDialog

@@ -93,7 +93,7 @@ def test_a_folder_without_them_says_so_and_changes_nothing(session, images: Path
 def test_the_window_says_what_is_missing_and_offers_to_locate_it(
     images: Path, tmp_path: Path, qtbot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("camviewer.ui.computing.Computing.start", lambda self: None)
+    monkeypatch.setattr("camviewer.ui.job_board.JobBoard.start", lambda self: None)
     with Project.create(images / "p.camviewer") as project:
         project.add_images([ImageRecord(PurePosixPath(f"{i}.png"), (30, 20)) for i in (0, 1, 9)])
     said = []

@@ -12,7 +12,7 @@ from camviewer.ui.controls import name_control
 from camviewer.ui.dialogs.base import PanelDialog
 
 if TYPE_CHECKING:
-    from camviewer.ui.computing import Failure
+    from camviewer.ui.batch import Failure
 
 
 class FailuresDialog(PanelDialog):

@@ -21,9 +21,10 @@ class Enabling(QObject):
             session.regions_changed,
             session.selection_changed,
             session.undo.changed,
+            bench.gallery.selection_changed,
             computing.map_shown,
             computing.model_changed,
-            computing.job_changed,
+            bench.jobs.job_changed,
         ):
             signal.connect(self.update)
         self.update()
@@ -39,6 +40,8 @@ class Enabling(QObject):
             have.add("image")
             if computing.summary is not None:
                 have.add("model")
+        if len(self._bench.gallery.selected()) > 1:
+            have.add("several")
         if computing.shown_map is not None:
             have.add("map")
         if session.selected is not None:

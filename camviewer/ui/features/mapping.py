@@ -28,7 +28,7 @@ class Mapping(QObject):
         bench, computing = self._bench, self._bench.computing
         bench.actions.connect("next_method", computing.next_method)
         bench.actions.connect("compute", computing.recompute)
-        bench.actions.connect("compute_all", computing.compute_all)
+        bench.actions.connect("compute_all", bench.batch.compute_all)
         for rank in range(9):
             key = QShortcut(QKeySequence(f"Alt+{rank + 1}"), bench.window)
             key.activated.connect(lambda rank=rank: self._show_rank(rank))
@@ -70,6 +70,8 @@ class Mapping(QObject):
     @Slot(object, str, object)
     def _on_map(self, found: ActivationMap | None, class_name: str, probability: float | None) -> None:
         bench = self._bench
+        if bench.session.blind:
+            class_name, probability = "", None
         bench.units.release()
         bench.canvas.set_map(found, class_name=class_name, score=probability)
         bench.threshold.set_map(found)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Slot
 
+from camviewer.ui.batch import Failure
 from camviewer.ui.bench import Bench
-from camviewer.ui.computing import Failure
 from camviewer.ui.dialogs.failures import FailuresDialog
 
 
@@ -16,14 +16,14 @@ class Reporting(QObject):
         super().__init__(bench)
         self._bench = bench
         self._failures: list[Failure] = []
-        computing, status = bench.computing, bench.status
-        bench.actions.connect("cancel", computing.cancel)
-        bench.session.said.connect(bench.say)
-        computing.said.connect(bench.say)
-        computing.job_changed.connect(status.set_job)
-        computing.device_changed.connect(self._on_device)
-        computing.batch_failed.connect(self._on_batch_failed)
-        status.cancel_pressed.connect(computing.cancel)
+        jobs, status = bench.jobs, bench.status
+        bench.actions.connect("cancel", jobs.cancel)
+        for source in (bench.session, bench.computing, bench.batch, jobs):
+            source.said.connect(bench.say)
+        jobs.job_changed.connect(status.set_job)
+        jobs.device_changed.connect(self._on_device)
+        bench.batch.failed.connect(self._on_batch_failed)
+        status.cancel_pressed.connect(jobs.cancel)
         status.action_pressed.connect(self.show_failures)
         bench.say("Images can be opened now.", "Heat maps follow as soon as the engine has started")
 

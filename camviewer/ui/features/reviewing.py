@@ -9,7 +9,9 @@ from PySide6.QtWidgets import QApplication, QLineEdit, QPlainTextEdit
 
 from camviewer.project.records import Status
 from camviewer.ui.bench import Bench
-from camviewer.ui.gallery.model import GalleryItem
+from camviewer.ui.dialogs.accept import Acceptance, AcceptDialog
+from camviewer.ui.dialogs.reason import ReasonDialog
+from camviewer.ui.gallery.items import GalleryItem
 
 
 class Reviewing(QObject):
@@ -25,7 +27,16 @@ class Reviewing(QObject):
         on("next_unreviewed", lambda: self.step(1, unreviewed=True))
         on("mark_reviewed", self.mark_reviewed)
         on("skip", self.skip)
+        on("skip_because", self._ask_reason)
         on("reopen", self.reopen)
+        on("review_selected", lambda: bench.session.decide(bench.gallery.selected(), "reviewed"))
+        on("skip_selected", lambda: bench.session.decide(bench.gallery.selected(), "skipped"))
+        on("reopen_selected", lambda: bench.session.decide(bench.gallery.selected(), "new"))
+        on("compute_selected", lambda: bench.batch.compute(bench.gallery.selected()))
+        on("select_all", bench.gallery.strip.selectAll)
+        on("accept_sure", self._ask_acceptance)
+        names = ("review_selected", "skip_selected", "compute_selected", "reopen_selected")
+        bench.gallery.set_batch_actions([bench.actions[name] for name in names])
         bench.header.reviewed_pressed.connect(self.mark_reviewed)
         bench.header.skip_pressed.connect(self.skip)
 
@@ -53,11 +64,48 @@ class Reviewing(QObject):
         """Leave the image out and go on."""
         self._decide("skipped")
 
-    def _decide(self, status: Status) -> None:
+    def _ask_reason(self) -> None:
+        bench = self._bench
+        current = bench.session.current
+        if current is None:
+            return
+        dialog = ReasonDialog("" if bench.gallery.model.blind else current.record.path.name, bench.window)
+        dialog.chosen.connect(self._skip_because)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot(str)
+    def _skip_because(self, reason: str) -> None:
+        self._decide("skipped", reason=reason)
+
+    def _ask_acceptance(self) -> None:
+        bench = self._bench
+        doubts = [
+            (item.id, doubt)
+            for item in bench.gallery.model.items()
+            if item.status == "computed" and isinstance(doubt := item.values.get("doubt"), float)
+        ]
+        if not doubts:
+            bench.say("No mask has a doubt yet.", "Compute all images with the refinement auto first")
+            return
+        dialog = AcceptDialog(doubts, bench.window)
+        dialog.chosen.connect(self._accept)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot(object)
+    def _accept(self, found: Acceptance) -> None:
+        session = self._bench.session
+        session.add_flag(found.audit, "audit")
+        if session.decide(found.accepted, "reviewed"):
+            words = f"{len(found.accepted):,} images accepted unseen."
+            self._bench.say(words, f"Look at the {len(found.audit):,} drawn ones: search flag:audit", "ok")
+
+    def _decide(self, status: Status, *, reason: str = "") -> None:
         session, gallery = self._bench.session, self._bench.gallery
         if session.current is None:
             return
-        session.set_status(status)
+        session.set_status(status, reason=reason)
         following = gallery.neighbour(1, wanted=lambda item: item.unreviewed)
         if following is None:
             following = gallery.model.step(None, 1, wanted=lambda item: item.unreviewed)

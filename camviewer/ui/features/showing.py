@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from PySide6.QtCore import QObject, Qt, Slot
 
 from camviewer.project.store import Project
 from camviewer.ui.bench import Bench
-from camviewer.ui.gallery.model import GalleryItem
+from camviewer.ui.gallery.items import STATUS_WORDS, GalleryItem
 from camviewer.ui.layout import Layout
 from camviewer.ui.panels.image import ImageFacts
 from camviewer.ui.session import ShownImage
+
+_PAIRS = {"age": "age", "sex": "sex", "localization": "site", "anatom_site_general": "site", "dx_type": "confirmed"}
+"""Facts that are shown with the image, and the words before them."""
 
 
 class Showing(QObject):
@@ -65,12 +70,20 @@ class Showing(QObject):
         self._show_facts(shown)
 
     def _show_facts(self, shown: ShownImage) -> None:
-        record = shown.record
+        record, blind = shown.record, self._bench.session.blind
         if record.size == (0, 0):
             self._bench.image.set_image(None)
             return
+        known = {} if blind or record.id is None else self._bench.session.facts(record.id)
+        words = [(_PAIRS[name], str(value)) for name, value in known.items() if name in _PAIRS]
+        if record.reviewer and record.reviewed_at:
+            words.append((f"{STATUS_WORDS[record.status]} by", f"{record.reviewer}, {_day(record.reviewed_at)}"))
+        if "reason" in known:
+            words.append(("because", str(known["reason"])))
         facts = ImageFacts(
-            name=record.path.name,
+            name=self._name(shown),
+            label=str(known.get("label", "")),
+            metadata=tuple(words),
             size=record.size,
             format=record.path.suffix.lstrip(".").upper().replace("JPG", "JPEG"),
             file_size=record.file_size,
@@ -82,10 +95,24 @@ class Showing(QObject):
     def _show_header(self, shown: ShownImage) -> None:
         note = "Synthetic demo image" if self._bench.session.synthetic else ""
         position = f"{shown.position:,} of {shown.total:,}"
-        self._bench.header.set_image(shown.record.path.name, position, shown.record.status, note=note)
+        if self._bench.session.blind:
+            position, note = f"of {shown.total:,}", "Blind"
+        self._bench.header.set_image(self._name(shown), position, shown.record.status, note=note)
+
+    def _name(self, shown: ShownImage) -> str:
+        """Return the file's name, or its place in the shuffled gallery while nobody is to know it."""
+        if not self._bench.session.blind:
+            return shown.record.path.name
+        row = self._bench.gallery.model.row_of(shown.record.id or 0)
+        return "Image" if row is None else f"Image {row + 1:,}"
 
     @Slot(object)
     def _on_item(self, item: GalleryItem) -> None:
         current = self._bench.session.current
         if current is not None and current.record.id == item.id:
             self._show_header(current)
+
+
+def _day(moment: str) -> str:
+    """Return a time of the project (ISO 8601, UTC) as the local day and minute."""
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -9,7 +9,8 @@ from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPainterPath, QPen, QP
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from camviewer.project.records import Status
-from camviewer.ui.gallery.model import ITEM_ROLE, OUTLINE_ROLE, PICTURE_ROLE, GalleryItem, ItemOutline
+from camviewer.ui.gallery.items import GalleryItem, ItemOutline
+from camviewer.ui.gallery.model import ITEM_ROLE, OUTLINE_ROLE, PICTURE_ROLE
 from camviewer.ui.gallery.pictures import THUMB
 from camviewer.ui.icons import icon_pixmap
 from camviewer.ui.theme import theme
@@ -27,17 +28,24 @@ STATUS_ICONS: dict[Status, str] = {
 # On the dark plate of the badge, in both themes.
 STATUS_COLOURS: dict[Status, str] = {"reviewed": "#66CBA0", "failed": "#F2938C"}
 
+MARKS = (("wrong", "alert", "#E8B768"), ("stale", "refresh", "#B6B6BC"))
+"""Traits that are marked in the upper right corner: prediction against label, older than the present choices."""
+
 CELL_HEIGHT = 116
 _RING = 4
 
 
 def paint_badge(painter: QPainter, center: QPointF, status: Status, *, density: float) -> None:
     """Paint a review state: its own shape on a dark plate, so that colour is never the only sign."""
+    paint_mark(painter, center, STATUS_ICONS[status], STATUS_COLOURS.get(status, "#FFFFFF"), density=density)
+
+
+def paint_mark(painter: QPainter, center: QPointF, name: str, colour: str, *, density: float) -> None:
+    """Paint an icon on a dark plate, for what is to be noticed about an image."""
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(theme().color("badge", 0.88))
     painter.drawEllipse(center, 9, 9)
-    color = STATUS_COLOURS.get(status, "#FFFFFF")
-    pixmap = icon_pixmap(STATUS_ICONS[status], color, size=12, density=density)
+    pixmap = icon_pixmap(name, colour, size=12, density=density)
     painter.drawPixmap(QPointF(center.x() - 6, center.y() - 6), pixmap)
 
 
@@ -105,6 +113,11 @@ class GalleryDelegate(QStyledItemDelegate):
                 painter.setPen(QPen(colors.color("panel"), 1))
                 painter.drawRoundedRect(frame.adjusted(-1.5, -1.5, 1.5, 1.5), 5, 5)
         paint_badge(painter, frame.topLeft() + QPointF(12, 12), item.status, density=density)
+        corner = frame.topRight() + QPointF(-12, 12)
+        for key, name, colour in MARKS:
+            if item.values.get(key):
+                paint_mark(painter, corner, name, colour, density=density)
+                corner -= QPointF(20, 0)
         self._paint_caption(painter, QRectF(left, frame.bottom() + 5, frame.width(), 16), item, selected)
 
     def _paint_failure(self, painter: QPainter, frame: QRectF, item: GalleryItem, density: float) -> None:

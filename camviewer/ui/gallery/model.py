@@ -1,89 +1,33 @@
-"""The gallery's items, their filter and their order. Sorting and filtering are plain Python on the source rows:
+"""The gallery's rows: which images pass, in which order. Sorting and filtering are plain Python on the source rows:
 a proxy model with a Python ``data()`` needs 50 times as long."""
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QPixmap
 
 from camviewer.project.records import Status
+from camviewer.ui.gallery.items import NO_OUTLINE, GalleryItem, ItemOutline, describe
 from camviewer.ui.gallery.pictures import PictureCache
-
-Filter = Literal["all", "unreviewed", "computed", "edited", "reviewed", "skipped", "failed"]
-SortKey = Literal["name", "surest", "doubtful"]
-
-STATUS_WORDS: dict[Status, str] = {
-    "new": "New",
-    "computed": "Computed",
-    "edited": "Edited",
-    "reviewed": "Reviewed",
-    "skipped": "Skipped",
-    "failed": "Failed",
-}
-UNREVIEWED: frozenset[Status] = frozenset({"new", "computed", "edited"})
-
-Outline = tuple[tuple[tuple[float, float], ...], ...]
+from camviewer.ui.gallery.query import Query, parse
+from camviewer.ui.gallery.traits import BY_KEY, ORDERS, Order
 
 ITEM_ROLE = Qt.ItemDataRole.UserRole
 PICTURE_ROLE = Qt.ItemDataRole.UserRole + 1
 OUTLINE_ROLE = Qt.ItemDataRole.UserRole + 2
 
 
-@dataclass(frozen=True, slots=True)
-class ItemOutline:
-    """The outline of an image's largest mask.
-
-    Attributes:
-        polygons: corners as shares of the frame that the gallery shows.
-        touched: whether a person touched that mask (solid line), else it is automatic (dashed).
-        colour: of the mask's class.
-    """
-
-    polygons: Outline
-    touched: bool = False
-    colour: str = "#FFFFFF"
-
-
-NO_OUTLINE = ItemOutline(())
-
-
-@dataclass(frozen=True, slots=True)
-class GalleryItem:
-    """One image as the gallery shows it.
-
-    Attributes:
-        id: of the image in the project.
-        path: absolute path of the file.
-        name: file name.
-        label: name shown below the thumbnail, without what all names share.
-        class_name, class_colour, probability: best class; empty where nothing was computed.
-        error: sentence, for a failed image.
-    """
-
-    id: int
-    path: Path
-    name: str
-    label: str
-    status: Status = "new"
-    class_name: str = ""
-    class_colour: str = ""
-    probability: float | None = None
-    error: str = ""
-
-    @property
-    def unreviewed(self) -> bool:
-        """Whether a person still has to look at it."""
-        return self.status in UNREVIEWED
-
-
 class GalleryModel(QAbstractListModel):
-    """Rows that pass the filter, in the chosen order.
+    """Rows that pass filter and search, in the chosen order.
+
+    In blind mode the rows are shuffled, and items carry neither name nor prediction nor label.
 
     Signals:
         counts_changed: counts by status changed, or the number of shown rows did.
@@ -101,9 +45,11 @@ class GalleryModel(QAbstractListModel):
         self._place: dict[int, int] = {}
         self._rows: list[int] = []
         self._row_of: dict[int, int] = {}
-        self._filter: Filter = "all"
-        self._terms: tuple[str, ...] = ()
-        self._sort: SortKey = "name"
+        self._filter = Query()
+        self._search = Query()
+        self._order: Order = ORDERS[0]
+        self._blind: list[int] | None = None
+        self._stale_runs: frozenset[int] = frozenset()
         self._dirty: set[int] = set()
         self._by_path: dict[Path, int] = {}
         self._flush = QTimer(self)
@@ -122,16 +68,17 @@ class GalleryModel(QAbstractListModel):
         if not 0 <= row < len(self._rows):
             return None
         item = self._items[self._rows[row]]
-        if role == ITEM_ROLE:
-            return item
         if role == PICTURE_ROLE:
             return self._picture(item)
         if role == OUTLINE_ROLE:
             return self.outline_of(item.id) if self.outline_of is not None else NO_OUTLINE
+        if role == ITEM_ROLE:
+            return self._shown(item, row)
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
-            return describe(item)
+            return describe(self._shown(item, row))
         if role == Qt.ItemDataRole.ToolTipRole:
-            return item.error or f"{item.path}\n{describe(item)}"
+            words = describe(self._shown(item, row))
+            return words if self._blind is not None else item.error or f"{item.path}\n{words}"
         return None
 
     def _picture(self, item: GalleryItem) -> QPixmap | None:
@@ -140,14 +87,25 @@ class GalleryModel(QAbstractListModel):
             self.pictures_wanted.emit()
         return picture
 
+    def _shown(self, item: GalleryItem, row: int) -> GalleryItem:
+        if self._blind is None:
+            return item
+        number = f"{row + 1}"
+        kept = {key: value for key, value in item.values.items() if key in BY_KEY and not BY_KEY[key].revealing}
+        return replace(
+            item, name=f"Image {number}", label=number, class_name="", class_colour="", probability=None, values=kept
+        )
+
     # --- content ------------------------------------------------------------------------------------------------------
 
     def set_items(self, items: Sequence[GalleryItem]) -> None:
         """Replace everything."""
         self.beginResetModel()
-        self._items = list(items)
+        self._items = [self._marked(item) for item in items]
         self._place = {item.id: number for number, item in enumerate(self._items)}
         self._by_path = {item.path: item.id for item in self._items}
+        if self._blind is not None:
+            self._blind = _shuffled(len(self._items))
         self._arrange()
         self.endResetModel()
         self.counts_changed.emit()
@@ -155,14 +113,17 @@ class GalleryModel(QAbstractListModel):
     def add_items(self, items: Sequence[GalleryItem]) -> None:
         """Append images found by a scan; with the standard filter and order no row moves."""
         start = len(self._items)
-        self._items.extend(items)
+        self._items.extend(self._marked(item) for item in items)
         for number, item in enumerate(items, start):
             self._place[item.id] = number
             self._by_path[item.path] = item.id
-        new_rows = [n for n in range(start, len(self._items)) if self._passes(self._items[n])]
-        if self._sort != "name":
+        if self._order.key or self._blind is not None:
+            if self._blind is not None:
+                self._blind = _shuffled(len(self._items))
             self.rearrange()
-        elif new_rows:
+            return
+        new_rows = [n for n in range(start, len(self._items)) if self._passes(self._items[n])]
+        if new_rows:
             first = len(self._rows)
             self.beginInsertRows(QModelIndex(), first, first + len(new_rows) - 1)
             self._rows.extend(new_rows)
@@ -177,13 +138,28 @@ class GalleryModel(QAbstractListModel):
         number = self._place.get(item.id)
         if number is None:
             return
-        before = self._items[number]
+        before, item = self._items[number], self._marked(item)
         self._items[number] = item
         self._dirty.add(item.id)
         if not self._flush.isActive():
             self._flush.start()
-        if before.status != item.status:
+        if before.status != item.status or before.values.get("wrong") != item.values.get("wrong"):
             self.counts_changed.emit()
+
+    def set_stale_runs(self, runs: frozenset[int]) -> None:
+        """Say which runs are not what would be computed now; masks of theirs are marked stale."""
+        if runs != self._stale_runs:
+            self._stale_runs = runs
+            self._items = [self._marked(item) for item in self._items]
+            if self._rows:
+                self.dataChanged.emit(self.index(0), self.index(len(self._rows) - 1))
+            self.counts_changed.emit()
+
+    def _marked(self, item: GalleryItem) -> GalleryItem:
+        stale = item.run in self._stale_runs and item.unreviewed
+        if stale == bool(item.values.get("stale")):
+            return item
+        return replace(item, values={**item.values, "stale": float(stale)})
 
     def item(self, image_id: int) -> GalleryItem | None:
         """Return the item of an image, shown or not."""
@@ -206,26 +182,46 @@ class GalleryModel(QAbstractListModel):
         """Return how many images have each status."""
         return Counter(item.status for item in self._items)
 
+    def count(self, query: Query) -> int:
+        """Return how many images pass a query."""
+        return sum(query.matches(item) for item in self._items)
+
     def total(self) -> int:
         """Return the number of images."""
         return len(self._items)
 
     # --- filter and order ---------------------------------------------------------------------------------------------
 
-    def set_filter(self, value: Filter) -> None:
-        """Show only images of a state."""
-        self._filter = value
+    def set_filter(self, query: Query) -> None:
+        """Show only images that pass; the search narrows them further."""
+        self._filter = query
         self.rearrange()
 
     def set_search(self, text: str) -> None:
-        """Show only images whose name holds every word of `text`."""
-        self._terms = tuple(text.casefold().split())
+        """Show only images that `text` describes, see `camviewer.ui.gallery.query`.
+
+        Raises:
+            UsageError: for text that is not of the grammar; what is shown stays.
+        """
+        self._search = parse(text, blind=self._blind is not None)
         self.rearrange()
 
-    def set_sort(self, key: SortKey) -> None:
-        """Order by name, or by the probability of the best class."""
-        self._sort = key
+    def set_order(self, order: Order) -> None:
+        """Order by a trait, or as the project does."""
+        self._order = order
         self.rearrange()
+
+    @property
+    def blind(self) -> bool:
+        """Whether names, predictions and labels are hidden and the images shuffled."""
+        return self._blind is not None
+
+    def set_blind(self, blind: bool) -> None:
+        """Hide names, predictions and labels and shuffle the images, or show everything again."""
+        if blind != self.blind:
+            self._blind = _shuffled(len(self._items)) if blind else None
+            self._search = Query()
+            self.rearrange()
 
     def rearrange(self) -> None:
         """Apply filter and order to the present items."""
@@ -246,27 +242,24 @@ class GalleryModel(QAbstractListModel):
         return None
 
     def _passes(self, item: GalleryItem) -> bool:
-        if self._filter == "unreviewed":
-            if not item.unreviewed:
-                return False
-        elif self._filter != "all" and item.status != self._filter:
-            return False
-        name = item.name.casefold()
-        return all(term in name for term in self._terms)
+        return self._filter.matches(item) and self._search.matches(item)
 
     def _arrange(self) -> None:
-        rows = [number for number, item in enumerate(self._items) if self._passes(item)]
-        if self._sort != "name":
-            sign = -1.0 if self._sort == "surest" else 1.0
-
-            def key(number: int) -> tuple[bool, float]:
-                probability = self._items[number].probability
-                # What was not computed comes last in both orders.
-                return probability is None, sign * (probability or 0.0)
-
-            rows.sort(key=key)
+        places = self._blind if self._blind is not None else range(len(self._items))
+        rows = [number for number in places if self._passes(self._items[number])]
+        if self._order.key and self._blind is None:
+            rows = self._sorted(rows, self._order)
         self._rows = rows
         self._row_of = {self._items[number].id: row for row, number in enumerate(rows)}
+
+    def _sorted(self, rows: list[int], order: Order) -> list[int]:
+        """Return rows by a trait; what is not known of comes last in both directions, equals keep their order."""
+        trait = BY_KEY[order.key]
+        values = {number: trait.of(self._items[number]) for number in rows}
+        known = [number for number in rows if values[number] is not None]
+        unknown = [number for number in rows if values[number] is None]
+        known.sort(key=lambda number: values[number], reverse=order.largest_first)  # type: ignore[arg-type, return-value]
+        return known + unknown
 
     # --- change -------------------------------------------------------------------------------------------------------
 
@@ -287,24 +280,7 @@ class GalleryModel(QAbstractListModel):
             self.dataChanged.emit(index, index)
 
 
-def describe(item: GalleryItem) -> str:
-    """Return an item in words, for screen readers and tooltips."""
-    words = [item.name, STATUS_WORDS[item.status].lower()]
-    if item.class_name and item.probability is not None:
-        words.append(f"{item.class_name} {item.probability * 100:.0f} %")
-    return ", ".join(words)
-
-
-def short_labels(names: Sequence[str]) -> list[str]:
-    """Return file names without ending and without the beginning that all share (``ISIC_0024306.jpg``: 0024306)."""
-    stems = [Path(name).stem for name in names]
-    if len(stems) < 2:
-        return stems
-    low, high = min(stems), max(stems)
-    shared = 0
-    while shared < min(len(low), len(high)) and low[shared] == high[shared]:
-        shared += 1
-    # Cut at a separator only, so that numbers stay whole.
-    while shared and low[shared - 1] not in "_- .":
-        shared -= 1
-    return [stem[shared:] or stem for stem in stems]
+def _shuffled(count: int) -> list[int]:
+    places = list(range(count))
+    random.shuffle(places)
+    return places
