@@ -417,6 +417,16 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("open_model", "Open model…", ("Ctrl+M",), "Model", "Open a checkpoint or a known network", "model"),
     ActionSpec("next_method", "Next method", ("M",), "Model", "Compute with the next method", needs="map"),
     ActionSpec(
+        "new_classes",
+        "New classes…",
+        ("Ctrl+Shift+N",),
+        "Model",
+        "Teach the model classes of your own by labelling a few images",
+        "plus",
+        "images",
+        checkable=True,
+    ),
+    ActionSpec(
         "convert",
         "Convert to GAP or GMP…",
         (),

@@ -19,6 +19,7 @@ from camviewer.regions.rules import RegionRule
 
 if TYPE_CHECKING:
     from camviewer.cam.explainer import Explainer
+    from camviewer.models.classifier import Classifier
 
 Pixels = NDArray[np.uint8]
 
@@ -34,15 +35,22 @@ class Computation:
         request: which network.
         on_notice: is told, in one sentence, what the user should know, for example that memory ran out and the CPU
             took over; the same sentence once.
+        classifier: the network, where it is loaded already.
 
     Raises:
         CheckpointError, ModelError: when the network cannot be loaded.
     """
 
-    def __init__(self, request: LoadRequest, *, on_notice: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        request: LoadRequest,
+        *,
+        on_notice: Callable[[str], None] | None = None,
+        classifier: Classifier | None = None,
+    ) -> None:
         self.request = request
         self.on_notice = on_notice
-        self._explainer = _load(request)
+        self._explainer = _load(request, classifier)
         self.summary: ModelSummary = self._explainer.classifier.summary()
         self._told: set[str] = set()
 
@@ -170,8 +178,8 @@ class Computation:
                 self.on_notice(sentence)
 
 
-def _load(request: LoadRequest) -> Explainer:
+def _load(request: LoadRequest, classifier: Classifier | None) -> Explainer:
     from camviewer.cam.explainer import Explainer
     from camviewer.models.load import load_classifier
 
-    return Explainer(load_classifier(request), precision=request.precision)
+    return Explainer(classifier or load_classifier(request), precision=request.precision)

@@ -37,6 +37,7 @@ from camviewer.ui.features.reviewing import Reviewing
 from camviewer.ui.features.showing import Showing
 from camviewer.ui.features.staleness import Staleness
 from camviewer.ui.features.training import Training
+from camviewer.ui.features.teaching import Teaching
 from camviewer.ui.features.viewing import Viewing
 from camviewer.ui.layout import Layout
 from camviewer.ui.settings import SettingsStore, decode_bytes, encode_bytes
@@ -86,6 +87,7 @@ class MainWindow(QMainWindow):
         self.checkpoints = Checkpoints(bench)
         self.training = Training(bench)
         self.training.compare_wanted.connect(self.checkpoints.choose_training)
+        self.teaching = Teaching(bench)
         self.exporting = Exporting(bench)
         self.importing = Importing(bench)
         self.helping = Helping(bench)

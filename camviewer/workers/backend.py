@@ -21,12 +21,14 @@ from camviewer.workers.jobs import (
     Explanation,
     Export,
     LoadModel,
+    LoadRequest,
     ModelSummary,
     StartEngine,
 )
 
 if TYPE_CHECKING:
     from camviewer.cam.requests import ClassUnits
+    from camviewer.models.rehead import OpenNetwork
     from camviewer.pipeline.computation import Computation
     from camviewer.pipeline.decoder import Decoder
     from camviewer.pipeline.explain import ImageResult
@@ -41,6 +43,7 @@ class TorchBackend:
 
     def __init__(self) -> None:
         self._computation: Computation | None = None
+        self._open: tuple[LoadRequest, OpenNetwork] | None = None
         self._started = False
         self._batch: ComputeBatch | None = None
         self._decoder: Decoder | None = None
@@ -56,8 +59,18 @@ class TorchBackend:
         watch.raise_if_cancelled()
         from camviewer.pipeline.computation import Computation
 
-        computation = Computation(job.request)
-        watch.raise_if_cancelled()
+        if job.classes is None:
+            computation = Computation(job.request)
+            watch.raise_if_cancelled()
+            self._open = None
+        else:
+            from camviewer.models.rehead import OpenNetwork
+
+            if self._open is None or self._open[0] != job.request:
+                self._open = (job.request, OpenNetwork(job.request))
+            found = job.classes
+            classifier = self._open[1].set_classes(found.classes, found.weight, found.bias)
+            computation = Computation(job.request, classifier=classifier)
         self._computation = computation
         return computation.summary
 
@@ -134,7 +147,7 @@ class TorchBackend:
     def close(self) -> None:
         """Release the network and the decoding thread."""
         self._end_batch()
-        self._computation = None
+        self._computation = self._open = None
 
     def _end_batch(self) -> None:
         if self._decoder is not None:

@@ -21,6 +21,7 @@ from camviewer.regions.rules import RegionRule
 if TYPE_CHECKING:
     from camviewer.pipeline.explain import ImageResult
     from camviewer.pipeline.export import ExportReport, ExportRequest
+    from camviewer.training.few_labels import NewClasses
     from camviewer.workers.worker import Watch
 
 __all__ = [
@@ -114,10 +115,15 @@ class LoadModel:
     """Load a network; it replaces the loaded one on success only. Ends with `ModelLoaded`.
 
     Submitting it cancels the maps and batches that are pending or running, since they belong to the old network.
+
+    Attributes:
+        request: which network.
+        classes: a class layer that takes the place of the network's own; see `camviewer.training.few_labels`.
     """
 
     kind: ClassVar[JobKind] = JobKind("Loading the model", "The model could not be loaded", urgency=1, rank=2)
     request: LoadRequest
+    classes: NewClasses | None = None
     token: int = field(default_factory=next_token)
 
 
