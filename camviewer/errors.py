@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
 
 class CamviewerError(Exception):
     """Base of every error that the user meets as one sentence.
@@ -14,6 +18,8 @@ class CamviewerError(Exception):
     kind = "error"
 
     def __init__(self, message: str, *, details: str = "") -> None:
+        # Names of files and columns come into sentences; what a terminal or a log would obey does not.
+        message = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", message)
         super().__init__(message)
         self.message = message
         self.details = details

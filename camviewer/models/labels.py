@@ -41,7 +41,10 @@ def read_labels(path: Path) -> tuple[str, ...]:
         except (ValueError, RecursionError) as error:
             raise CheckpointError(f"{path.name} is no valid JSON.", details=repr(error)) from None
     elif suffix in (".csv", ".tsv"):
-        names = _table(text, "\t" if suffix == ".tsv" else None)
+        try:
+            names = _table(text, "\t" if suffix == ".tsv" else None)
+        except csv.Error as error:
+            raise CheckpointError(f"{path.name} cannot be read as a table.", details=repr(error)) from None
     else:
         names = _lines(text)
     if not names:

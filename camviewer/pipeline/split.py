@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import textwrap
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -122,7 +123,8 @@ def read_groups(path: Path, *, column: str) -> dict[str, str]:
             rows = csv.DictReader(handle)
             names = list(rows.fieldnames or [])
             if column not in names:
-                raise FormatError(f"{path.name} has no column {column!r}; it has: {', '.join(names) or 'none'}.")
+                some = textwrap.shorten(", ".join(names), 200, placeholder=" …") or "none"
+                raise FormatError(f"{path.name} has no column {column!r}; it has: {some}.")
             image = next((name for name in IMAGE_COLUMNS if name in names), names[0])
             return {
                 PurePosixPath((row[image] or "").replace("\\", "/")).stem.casefold(): row[column] or "" for row in rows

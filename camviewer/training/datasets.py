@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 import pickle
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from camviewer.errors import ImageError, UsageError
+from camviewer.errors import Cancelled, ImageError, UsageError
 from camviewer.images.decode import read_image
 from camviewer.images.geometry import Size
 
@@ -170,9 +171,9 @@ def read_csv(table: Path, *, images: Path, column: str | None = None, group: str
     """
     try:
         text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        rows = list(csv.DictReader(io.StringIO(text), dialect=_dialect(text)))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{table.name} cannot be read as a table.", details=str(error)) from error
-    rows = list(csv.DictReader(io.StringIO(text), dialect=_dialect(text)))
     if not rows:
         raise UsageError(f"{table.name} has no rows.")
     header = [name for name in rows[0] if name is not None]
@@ -180,7 +181,8 @@ def read_csv(table: Path, *, images: Path, column: str | None = None, group: str
     if image_column is None:
         raise UsageError(f"{table.name} has no column for the picture. Call it {IMAGE_COLUMNS[0]} or image.")
     if column is not None and column not in header:
-        raise UsageError(f"{table.name} has no column {column}. It has {', '.join(header)}.")
+        some = textwrap.shorten(", ".join(header), 200, placeholder=" …")
+        raise UsageError(f"{table.name} has no column {column}. It has {some}.")
     label_column = column or _first(header, LABEL_COLUMNS)
     one_hot = [] if label_column else _one_hot(header, rows, image_column)
     if label_column is None and not one_hot:
@@ -354,7 +356,11 @@ def split(data: LabelledImages, fraction: float, *, seed: int = 0) -> tuple[NDAr
 
 
 def load_pixels(
-    data: LabelledImages, indices: Sequence[int] | NDArray[np.int64], size: Size
+    data: LabelledImages,
+    indices: Sequence[int] | NDArray[np.int64],
+    size: Size,
+    *,
+    cancelled: Callable[[], bool] | None = None,
 ) -> tuple[Pixels, NDArray[np.int64], tuple[str, ...]]:
     """Return all pictures at once, squashed to `size`: pixels ``[n, height, width, 3]``, their indices, what failed.
 
@@ -362,15 +368,21 @@ def load_pixels(
         data: where they come from.
         indices: which ones.
         size: (width, height); resized as the classifier does, bilinearly with antialiasing.
+        cancelled: asked before each picture.
 
     Returns:
         Pictures that could not be read are missing from the first two and named in the third.
+
+    Raises:
+        Cancelled: when `cancelled` said so.
     """
     width, height = size
     pixels = np.empty((len(indices), height, width, 3), np.uint8)
     kept: list[int] = []
     failed: list[str] = []
     for index in indices:
+        if cancelled is not None and cancelled():
+            raise Cancelled
         try:
             picture = data.read(int(index))
         except ImageError as error:
