@@ -25,6 +25,7 @@ from camviewer.ui.features.blinding import Blinding
 from camviewer.ui.features.checking import Checking
 from camviewer.ui.features.checkpoints import Checkpoints
 from camviewer.ui.features.comparing import Comparing
+from camviewer.ui.features.dicom_tags import DicomTags
 from camviewer.ui.features.enabling import Enabling
 from camviewer.ui.features.exporting import Exporting
 from camviewer.ui.features.helping import Helping
@@ -90,6 +91,7 @@ class MainWindow(QMainWindow):
         self.teaching = Teaching(bench)
         self.exporting = Exporting(bench)
         self.importing = Importing(bench)
+        self.dicom_tags = DicomTags(bench)
         self.helping = Helping(bench)
         self.checking = Checking(bench, self.places)
         self.viewing = Viewing(bench, self.places)
