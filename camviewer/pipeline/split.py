@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import textwrap
 import random
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import textwrap
 import pickle
+import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
