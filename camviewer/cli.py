@@ -21,6 +21,7 @@ from camviewer.commands import (
     guide,
     import_,
     layers,
+    learn_masks,
     train,
 )
 from camviewer.commands.arguments import Parser
@@ -64,6 +65,7 @@ def build_parser() -> Parser:
         import_,
         convert,
         train,
+        learn_masks,
         compare,
         few_labels,
         choose_threshold,

@@ -9,6 +9,7 @@ NAMES = (
     "import",
     "convert",
     "train",
+    "learn-masks",
     "compare",
     "few-labels",
     "choose-threshold",

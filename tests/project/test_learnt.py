@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
+from explained import a_run
 
 from camviewer.errors import ProjectError
 from camviewer.project.learnt import (
@@ -22,7 +23,6 @@ from camviewer.project.learnt import (
 from camviewer.project.mask_blob import pack
 from camviewer.project.records import ImageRecord, Mask
 from camviewer.project.store import Project
-from tests.explained import a_run
 
 SIZE = (60, 40)
 OLD = np.zeros((40, 60), bool)
