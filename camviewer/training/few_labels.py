@@ -179,7 +179,8 @@ def _estimate(labelled: Labelled, labels: Labels, borders: Rows | None, classes:
     background = classes[-1] == BACKGROUND
     for number in range(folds):
         learnt = fold != number
-        if len(np.unique(labels[learnt])) < len(np.unique(labels)):
+        left = set(labels[learnt].tolist())
+        if not set(seen.tolist()) <= left or (background and borders is None and len(classes) - 1 not in left):
             return None
         found = _fit(labelled.rows[learnt], labels[learnt], borders, len(classes), background)
         judged = fold[whole] == number

@@ -306,10 +306,21 @@ class Teaching(QObject):
             if self._result is not None:
                 names = self._result.classes.classes
                 self._bench.say(f"The model has {len(names)} new classes.", "Save as model keeps it", "ok")
+                self._show_class(self._result)
             return
         self._request, self._taught, self._result = loaded.request, None, None
         self.panel.show_result(None, "", fitted=False)
         self._read()
+
+    def _show_class(self, result: FewLabelsResult) -> None:
+        """Show the map of what the image was called, or of what the new classes call it."""
+        current = self._bench.session.current
+        if current is None:
+            return
+        guess = next((guess.name for guess in result.guesses if guess.path == current.path), "")
+        name = self._class_of_current() or guess
+        if name in result.classes.classes and name != BACKGROUND:
+            self._bench.computing.choose_class(result.classes.classes.index(name))
 
     # --- what follows ---------------------------------------------------------------------------------------------
 
