@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from camviewer.images.geometry import FloatMap
-from camviewer.regions.consensus import otsu
+from camviewer.regions.channels import otsu
 from camviewer.regions.find import BoolMask
 from camviewer.regions.shapes import closed, components, enlarged, filled, grown, largest, shrunk
 from camviewer.regions.work import Work

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from camviewer.images.geometry import FloatMap
 from camviewer.regions import consensus
+from camviewer.regions.channels import otsu
 from camviewer.regions.find import BoolMask
 from camviewer.regions.measures import iou
 from camviewer.regions.shapes import components, filled, frame, grown
@@ -94,7 +95,7 @@ def three_valued(work: Work, mask: BoolMask, class_value: int, *, ignore: int = 
 def _signs(work: Work, mask: BoolMask) -> Signs:
     seen = ~work.excluded
     found = consensus.offered(work)
-    agreement = 0.0 if found is None else float(np.mean([iou(mask, other) for other in found.masks]))
+    agreement = 0.0 if found is None else consensus.agreement(found, mask)
     blue = work.smooth[:, :, 2]
     stability, separability = _blue(blue, seen, mask)
     difference = consensus.stands_out(work, mask)
@@ -122,7 +123,7 @@ def _blue(blue: FloatMap, seen: BoolMask, mask: BoolMask) -> tuple[float, float]
     values = blue[seen]
     if values.size == 0 or not np.ptp(values) > 0:
         return 0.0, 0.0
-    level, spread = consensus.otsu(values), float(np.ptp(values))
+    level, spread = otsu(values), float(np.ptp(values))
     dark = values <= level
     share = float(dark.mean())
     between = (

@@ -16,6 +16,7 @@ from camviewer.catalogue.parameters import Value, complete
 from camviewer.catalogue.refinements import refinement
 from camviewer.images.geometry import FloatMap
 from camviewer.regions import colour, consensus, doubt, seeded
+from camviewer.regions.channels import even_background
 from camviewer.regions.find import BoolMask, Regions, find_regions
 from camviewer.regions.rules import RegionRule
 from camviewer.regions.work import Work
@@ -59,7 +60,7 @@ REFINEMENTS: dict[str, Draw] = {
 
 def chosen(work: Work) -> str:
     """Return the refinement that ``auto`` takes: ``outlines`` on an even background as skin, else ``grabcut``."""
-    return "outlines" if consensus.even_background(work) else "grabcut"
+    return "outlines" if even_background(work) else "grabcut"
 
 
 def refine_mask(

@@ -17,6 +17,7 @@ from camviewer.images.geometry import FloatMap
 from camviewer.regions.artefacts import dark_corners, painted_over, stained
 from camviewer.regions.find import BoolMask, Regions
 from camviewer.regions.rules import RegionRule
+from camviewer.regions.shapes import filled
 
 if TYPE_CHECKING:
     from camviewer.regions.consensus import Candidates
@@ -27,6 +28,13 @@ Colours = NDArray[np.float32]
 SIDE = 256
 """Longer side at which edges are drawn; a finer picture only adds skin texture."""
 SMOOTH = 0.01
+
+BLUR = 0.08
+"""Of `Work.evidence`, as a share of the longer side."""
+EITHER = 0.4
+"""Weight in it of what differs from the map's median in either direction."""
+ANYWHERE = 0.1
+"""Least evidence of any place."""
 
 
 class Work:
@@ -69,6 +77,22 @@ class Work:
         return np.asarray(energy / high if high > 0 else energy, dtype=np.float32)
 
     @cached_property
+    def evidence(self) -> FloatMap:
+        """Where the map says that something is, at the size of `small`, 0..1: for choosing among outlines.
+
+        Maps of trained networks often are high along an object's edge and low inside, or low on the object and high
+        around it. So holes in the positive part are filled, what differs from the map's own median in either
+        direction counts too, both are blurred, and a little is left everywhere, so that no place is ruled out.
+        """
+        positive = np.asarray(cv2.GaussianBlur(self.energy, (0, 0), 0.02 * self.side), dtype=np.float32)
+        filled_part = _blurred(_without_holes(positive), self.side)
+        values = np.nan_to_num(self.values, nan=0.0, posinf=0.0, neginf=0.0)
+        small = cv2.resize(values, self._size, interpolation=cv2.INTER_AREA)
+        differing = _blurred(np.abs(small - np.median(small)).astype(np.float32), self.side)
+        mixed = (1 - EITHER) * filled_part + EITHER * differing
+        return np.asarray(ANYWHERE + (1 - ANYWHERE) * mixed, dtype=np.float32)
+
+    @cached_property
     def corners(self) -> BoolMask:
         """The black frame of a dermatoscope."""
         return dark_corners(self.small)
@@ -97,3 +121,18 @@ class Work:
     def length(self, share: float) -> int:
         """Return a share of the longer side in pixels of `small`, at least 1."""
         return max(1, round(share * float(self.side)))
+
+
+def _blurred(values: FloatMap, side: int) -> FloatMap:
+    blurred = cv2.GaussianBlur(values, (0, 0), BLUR * side)
+    high = float(blurred.max())
+    return np.asarray(blurred / high if high > 0 else blurred, dtype=np.float32)
+
+
+def _without_holes(values: FloatMap) -> FloatMap:
+    """Return the values with each pit raised to the lowest point of its rim, in twelve steps."""
+    raised = values.copy()
+    for level in np.linspace(0.05, 1.0, 12, dtype=np.float32) * values.max():
+        whole = filled(np.asarray(values >= level))
+        raised[whole] = np.maximum(raised[whole], level)
+    return raised
