@@ -423,6 +423,16 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "Give the selected region the class of this number, or choose it for new ones",
         needs="image",
     ),
+    ActionSpec(
+        "choose_threshold",
+        "Choose threshold…",
+        (),
+        "Regions",
+        "Find the rule that fits the reviewed masks best, and redraw the rest by it",
+        "chart",
+        "images",
+        separator=True,
+    ),
     ActionSpec("open_model", "Open model…", ("Ctrl+M",), "Model", "Open a checkpoint or a known network", "model"),
     ActionSpec("next_method", "Next method", ("M",), "Model", "Compute with the next method", needs="map"),
     ActionSpec(

@@ -39,6 +39,7 @@ from camviewer.ui.features.showing import Showing
 from camviewer.ui.features.staleness import Staleness
 from camviewer.ui.features.training import Training
 from camviewer.ui.features.teaching import Teaching
+from camviewer.ui.features.thresholding import Thresholding
 from camviewer.ui.features.viewing import Viewing
 from camviewer.ui.layout import Layout
 from camviewer.ui.settings import SettingsStore, decode_bytes, encode_bytes
@@ -89,6 +90,7 @@ class MainWindow(QMainWindow):
         self.training = Training(bench)
         self.training.compare_wanted.connect(self.checkpoints.choose_training)
         self.teaching = Teaching(bench)
+        self.thresholding = Thresholding(bench)
         self.exporting = Exporting(bench)
         self.importing = Importing(bench)
         self.dicom_tags = DicomTags(bench)
