@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QHeaderView, QTreeWidget, QTreeWidgetItem, QWidget
 
+from camviewer.catalogue.methods import BY_NAME
 from camviewer.ui.controls import Button, label, name_control
 from camviewer.ui.dialogs.base import PanelDialog
 from camviewer.ui.plots import CurvePlot, Level, Series
@@ -75,9 +76,10 @@ class ChooseThresholdDialog(PanelDialog):
         self._use.setEnabled(False)
         self._use.clicked.connect(self._on_use)
         self.add_buttons(self._use)
+        self.resize(860, 660)
 
     def sizeHint(self) -> QSize:
-        return QSize(860, 640)
+        return QSize(860, 660)
 
     def show_failure(self, sentence: str) -> None:
         """Say why there is nothing to choose."""
@@ -90,14 +92,14 @@ class ChooseThresholdDialog(PanelDialog):
         expected = "" if best.expected is None else f"; expect {best.expected:.2f} of other images"
         images = "1 image" if choice.images == 1 else f"{choice.images} images"
         self._state.setText(
-            f"On {images} the best is {best.candidate.method} at {best.candidate.layer}, "
+            f"On {images} the best is {_place(best.candidate)}, "
             f"{rule_words(best.candidate.rule)}: mean IoU {best.fitted:.2f}{expected}."
         )
         self._table.clear()
         self._places.blockSignals(True)
         self._places.clear()
         for entry in choice.each:
-            name = f"{entry.candidate.method} at {entry.candidate.layer}"
+            name = _place(entry.candidate)
             self._places.addItem(name)
             interval = "–" if entry.interval is None else f"{entry.interval[0]:.2f} to {entry.interval[1]:.2f}"
             held = "–" if entry.expected is None else f"{entry.expected:.3f}"
@@ -154,3 +156,8 @@ class ChooseThresholdDialog(PanelDialog):
         if candidate is not None:
             self.wanted.emit(candidate)
             self.accept()
+
+
+def _place(candidate: Candidate) -> str:
+    spec = BY_NAME.get(candidate.method)
+    return f"{spec.title if spec is not None else candidate.method} at {candidate.layer}"
