@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from camviewer.cam.taps import cancellable
 from camviewer.errors import Cancelled, CheckpointError, UsageError
 from camviewer.training.augment import augment, surroundings
 from camviewer.training.measures import accuracy, balanced_accuracy, confusion_matrix
@@ -70,7 +71,7 @@ def fit(
         on_step: called with (steps done, steps in all).
         on_epoch: called after each epoch with its report and whether it is the best so far; `network` is in
             evaluation mode meanwhile and may be saved.
-        cancelled: asked before each step.
+        cancelled: asked before each step and inside its forward pass.
 
     Raises:
         Cancelled: when `cancelled` says so; the state of the last finished epoch stays.
@@ -122,7 +123,8 @@ def fit(
                     labels = torch.cat([labels, torch.full((ground,), classes - 1)])
                 values, target = augment(shown, settings.augmentation, generator), labels.to(device)
                 optimiser.zero_grad(set_to_none=True)
-                with torch.autocast(device.type, torch.bfloat16, settings.mixed_precision and device.type == "cuda"):
+                mixed = settings.mixed_precision and device.type == "cuda"
+                with torch.autocast(device.type, torch.bfloat16, mixed), cancellable(cancelled):
                     logits = network(_normalise(values, settings).to(device, memory_format=torch.channels_last))
                 logits = _plain(logits).float()
                 loss = weighted_loss(logits, target, weights, settings.label_smoothing)

@@ -73,7 +73,7 @@ def train(
         validation: pictures that judge, in place of a share.
         device: ``auto``, ``cpu``, ``cuda``, ``mps``.
         on_step, on_epoch, on_message: progress.
-        cancelled: asked before each step.
+        cancelled: asked before each picture and each step, and inside forward passes.
 
     Raises:
         UsageError: when the data leave nothing to learn.
@@ -89,9 +89,9 @@ def train(
     else:
         learnt = np.arange(len(data), dtype=np.int64)
         judge, judged = validation, np.arange(len(validation), dtype=np.int64)
-    training, failed = _in_memory(data, learnt, settings)
+    training, failed = _in_memory(data, learnt, settings, cancelled)
     messages += failed
-    held_out, failed = _in_memory(judge, judged, settings)
+    held_out, failed = _in_memory(judge, judged, settings, cancelled)
     messages += failed
     for name, count in zip(data.classes, np.bincount(training.labels, minlength=len(data.classes)), strict=True):
         if count == 0:
@@ -203,7 +203,10 @@ def model_info(settings: TrainSettings, classes: tuple[str, ...]) -> ModelInfo:
 
 
 def _in_memory(
-    data: LabelledImages, indices: NDArray[np.int64], settings: TrainSettings
+    data: LabelledImages,
+    indices: NDArray[np.int64],
+    settings: TrainSettings,
+    cancelled: Callable[[], bool] | None,
 ) -> tuple[LabelledPixels, list[str]]:
-    pixels, kept, failed = load_pixels(data, indices, settings.input_size)
+    pixels, kept, failed = load_pixels(data, indices, settings.input_size, cancelled=cancelled)
     return LabelledPixels(pixels, data.labels[kept]), [f"{sentence} It is left out." for sentence in failed]
