@@ -446,6 +446,15 @@ ACTIONS: tuple[ActionSpec, ...] = (
         checkable=True,
     ),
     ActionSpec(
+        "guide",
+        "Guide by masks…",
+        (),
+        "Model",
+        "Go on training the model so that it looks where the reviewed masks are",
+        "target",
+        "model",
+    ),
+    ActionSpec(
         "convert",
         "Convert to GAP or GMP…",
         (),

@@ -28,6 +28,7 @@ from camviewer.ui.features.comparing import Comparing
 from camviewer.ui.features.dicom_tags import DicomTags
 from camviewer.ui.features.enabling import Enabling
 from camviewer.ui.features.exporting import Exporting
+from camviewer.ui.features.guiding import Guiding
 from camviewer.ui.features.helping import Helping
 from camviewer.ui.features.importing import Importing
 from camviewer.ui.features.labelling import Labelling
@@ -91,6 +92,7 @@ class MainWindow(QMainWindow):
         self.training.compare_wanted.connect(self.checkpoints.choose_training)
         self.teaching = Teaching(bench)
         self.thresholding = Thresholding(bench)
+        self.guiding = Guiding(bench)
         self.exporting = Exporting(bench)
         self.importing = Importing(bench)
         self.dicom_tags = DicomTags(bench)
