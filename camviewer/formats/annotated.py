@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -67,11 +68,14 @@ def recognise(path: Path) -> ReadableFormat:
         if path.suffix.lower() == ".xml":
             return "voc"
         raise FormatError(f"{name} is no annotation file that is read: COCO or LabelMe JSON, VOC XML or YOLO YAML.")
-    if (path / "data.yaml").is_file() or (path / "labels").is_dir():
+    own = _own_format(path)
+    if own is not None:
+        return own
+    if (path / "data.yaml").is_file() or any((path / "labels").rglob("*.txt")):
         return "yolo"
-    if (path / "Annotations").is_dir() or any(path.glob("*.xml")):
+    if any((path / "Annotations").glob("*.xml")) or any(path.glob("*.xml")):
         return "voc"
-    found = next(_files(path, ".json", skip=_REPORTS), None)
+    found = next(_files(path, ".json"), None)
     if found is not None:
         return "labelme" if read_json(found).has("shapes") else "coco"
     if next(_files(path, ".png"), None) is not None:
@@ -79,6 +83,16 @@ def recognise(path: Path) -> ReadableFormat:
     if next(_files(path, ".txt"), None) is not None:
         return "yolo"
     raise FormatError(f"{name} holds no annotations: no COCO, VOC, YOLO or LabelMe files and no mask PNG.")
+
+
+def _own_format(folder: Path) -> ReadableFormat | None:
+    """Return the format of an export of this program, by what it says beside it."""
+    with contextlib.suppress(FormatError):
+        top = read_json(folder / "run.json")
+        if top.has("camviewer") and not top.has("shapes"):
+            name = top.text("format", "").split("-")[0]
+            return next((kind for kind in READABLE if kind == name), None)
+    return None
 
 
 def read_annotations(
@@ -100,20 +114,31 @@ def read_annotations(
     return readers[kind](path, size_of)
 
 
-_REPORTS = re.compile(r"^(run|export-.*)\.json$")
+_REPORT = re.compile(r"^(run|export-.*)\.json$")
+_LIST = re.compile(r"^(classes|train|val|test)\.txt$")
 
 
-def _files(path: Path, suffix: str, *, skip: re.Pattern[str] | None = None) -> Iterator[Path]:
+def _files(path: Path, suffix: str) -> Iterator[Path]:
     if path.is_file():
         yield path
         return
     for file in sorted(path.rglob("*" + suffix)):
-        if not file.name.startswith(".") and not (skip and skip.match(file.name)):
+        if not file.name.startswith(".") and not _is_report(file):
             yield file
 
 
+def _is_report(file: Path) -> bool:
+    """Return whether a file tells of an export; an image may be called like one, so its content decides."""
+    if not _REPORT.match(file.name):
+        return False
+    with contextlib.suppress(FormatError):
+        top = read_json(file)
+        return not top.has("shapes") and not top.has("annotations")
+    return False
+
+
 def _coco(path: Path, _size_of: SizeOf) -> Iterator[Annotated]:
-    for file in _files(path, ".json", skip=_REPORTS):
+    for file in _files(path, ".json"):
         categories, images = iterate_coco(file)
         names = {entry.id: entry.name for entry in categories}
         for image in images:
@@ -127,7 +152,7 @@ def _coco(path: Path, _size_of: SizeOf) -> Iterator[Annotated]:
 
 
 def _labelme(path: Path, _size_of: SizeOf) -> Iterator[Annotated]:
-    for file in _files(path, ".json", skip=_REPORTS):
+    for file in _files(path, ".json"):
         image = read_labelme(file)
         named = PurePosixPath(image.file.replace("\\", "/")).name or file.stem
         below = file.parent.relative_to(path).as_posix() if path.is_dir() else "."
@@ -161,10 +186,12 @@ def _yolo(path: Path, size_of: SizeOf) -> Iterator[Annotated]:
     table = path if path.is_file() else next((file for file in tables if file.is_file()), None)
     names = read_names(table) if table is not None else {}
     labels = root / "labels" if (root / "labels").is_dir() else root
-    for file in _files(labels, ".txt", skip=re.compile(r"^(classes|train|val|test)\.txt$")):
+    for file in _files(labels, ".txt"):
         name = file.relative_to(labels).with_suffix("").as_posix()
         size = size_of(name)
         if size is None:
+            if _LIST.match(file.name):  # no image is called so: it lists classes or images
+                continue
             yield Annotated(name, {}, (), file.name)
             continue
         found = read_yolo(file, size=size)

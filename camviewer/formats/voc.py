@@ -30,6 +30,7 @@ from camviewer.images.geometry import Size
 
 Coordinates = Literal["devkit", "zero"]
 _LARGEST_FILE = 64 << 20
+_BLANK = " \t\r\n"  # what editors put around a value; a name may begin with other white space
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -186,7 +187,7 @@ def read_voc(path: Path, *, coordinates: Coordinates = "devkit") -> VocAnnotatio
     shift = 1 if coordinates == "devkit" else 0
     boxes = []
     for i, entry in enumerate(root.findall("object")):
-        name = (entry.findtext("name") or "").strip()
+        name = (entry.findtext("name") or "").strip(_BLANK)
         if not name:
             raise FormatError(f"{path.name}: object[{i}].name is missing.")
         x0, y0, x1, y1 = (
@@ -195,7 +196,7 @@ def read_voc(path: Path, *, coordinates: Coordinates = "devkit") -> VocAnnotatio
         if x1 < x0 or y1 < y0:
             raise FormatError(f"{path.name}: object[{i}].bndbox is turned inside out.")
         boxes.append(VocBox(name, (x0 - shift, y0 - shift, x1, y1)))
-    return VocAnnotation((root.findtext("filename") or "").strip(), size, tuple(boxes))
+    return VocAnnotation((root.findtext("filename") or "").strip(_BLANK), size, tuple(boxes))
 
 
 def _number(root: ElementTree.Element, key: str, path: Path, prefix: str = "") -> float:

@@ -168,7 +168,8 @@ class ExportReport:
             rows.append((path, _number(row.images), regions, size, self.note(row)[0]))
         files = sum(row.files for row in self.files)
         about = "" if all(row.exact for row in self.files) else "about "
-        total = f"{about}{files:,} file{'' if files == 1 else 's'}"
+        counted = all(row.exact or not row.is_folder for row in self.files)
+        total = f"{'' if counted else 'about '}{files:,} file{'' if files == 1 else 's'}"
         size = about + size_words(sum(row.size for row in self.files))
         rows.append((total, _number(self.images), _number(self.regions), size, ""))
         return rows

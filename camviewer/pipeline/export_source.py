@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from camviewer.catalogue.formats import FORMATS
 from camviewer.errors import ExportError
 from camviewer.formats.explain_json import FILE
 from camviewer.formats.explain_reader import ExplainFolder, ImageRow, read_explain
 from camviewer.formats.names import UniqueNames, safe_part, safe_stem
 from camviewer.formats.records import Category, Item, ItemBox, ItemMap, ItemMask, rule_words
+from camviewer.pipeline.publish import MANIFEST, report_name
 from camviewer.project.records import CLASS_COLOURS, ClassTable, ImageRecord
 from camviewer.project.store import Project
 
@@ -85,6 +87,9 @@ class _Names:
     def __init__(self) -> None:
         self._nested = UniqueNames()
         self._flat = UniqueNames()
+        # The files that tell of an export lie beside those of the images.
+        for name in (MANIFEST, *(report_name(spec.name) for spec in FORMATS)):
+            self._nested.take(PurePosixPath(name).stem)
 
     def item(self, file: str, source: Path | None, size: tuple[int, int]) -> Item:
         nested = self._nested.take(safe_stem(file))
