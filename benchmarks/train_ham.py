@@ -1,36 +1,33 @@
-"""Train camnet with a GAP or a GMP head on HAM10000 and judge it on unseen lesions.
+"""Train camnet with a GAP or a GMP head on HAM10000 and judge its checkpoints on unseen lesions.
 
-    python benchmarks/train_ham.py DATA/ham10000_200x150 --head gap --out FOLDER
+    python benchmarks/train_ham.py DATA/ham10000_200x150 --head gap --out FOLDER/gap
+    python benchmarks/train_ham.py DATA/ham10000_200x150 --head gmp --out FOLDER/gmp --beside FOLDER/gap
 
-DATA is the folder of the real material. The split keeps every lesion on one side. Printed for the test lesions: the
-balanced accuracy over the seven classes; the pointing game (is the map's maximum inside the expert's mask) and the mean
-IoU of the 20 % region, each beside the same network with random weights and a Gaussian in the middle of the frame.
+DATA is the folder of the real material. The split keeps every lesion on one side. Printed for the test lesions: what
+``camviewer-cli compare`` measures, for an early, a middle and the last checkpoint, beside the same network with random
+weights and a Gaussian in the middle of the frame. A training that is complete is not repeated.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
-from camviewer.cam.explainer import Explainer
-from camviewer.cam.requests import MapRequest
-from camviewer.models.classifier import Classifier
-from camviewer.models.load import load_classifier
-from camviewer.models.records import LoadRequest, ModelIdentity, Preprocessing
-from camviewer.regions.find import find_regions
-from camviewer.regions.rules import RegionRule
+from camviewer.commands.compare import table
+from camviewer.pipeline.compare import compare
+from camviewer.pipeline.compare_report import write_report
+from camviewer.pipeline.comparison import ComparisonRequest
 from camviewer.training.datasets import LabelledImages, read_dataset, split
-from camviewer.training.measures import balanced_accuracy, confusion_matrix
-from camviewer.training.run import build_network, train
+from camviewer.training.run import train
 from camviewer.training.settings import Augmentation, TrainSettings
 
-RULE = RegionRule(rule="fraction", threshold=0.2, components="largest")
+SHOWN = ("epoch_004.safetensors", "epoch_012.safetensors", "last.safetensors")
 
 
 def subset(data: LabelledImages, indices: np.ndarray) -> LabelledImages:
@@ -42,67 +39,24 @@ def subset(data: LabelledImages, indices: np.ndarray) -> LabelledImages:
     return replace(data, names=names, labels=data.labels[indices], groups=data.groups[indices], source=Part())
 
 
-def find_mask(root: Path, name: str) -> np.ndarray | None:
-    for path in root.rglob(f"{name}_segmentation.png"):
-        return np.asarray(Image.open(path).convert("L")) > 127
-    return None
-
-
-def judge(classifier: Classifier, data: LabelledImages, root: Path, masked: int) -> dict[str, float]:
-    """Return balanced accuracy over all, pointing and IoU over the first `masked` pictures with a mask."""
-    explainer = Explainer(classifier)
-    predicted, hits, overlaps = [], [], []
-    for index in range(len(data)):
-        pixels = data.read(index)
-        if len(hits) >= masked:
-            with torch.inference_mode():
-                predicted.append(int(classifier.logits(classifier.prepare(pixels)[0]).argmax()))
-            continue
-        result = explainer.explain(pixels, MapRequest(methods=("cam",), classes="predicted"))
-        predicted.append(result.scores[0].index)
-        mask = find_mask(root, data.names[index])
-        if mask is None or not mask.any():
-            continue
-        full = result.maps[0].geometry.upsample(result.maps[0].values)
-        hits.append(bool(mask.ravel()[int(full.argmax())]))
-        region = find_regions(full, RULE).mask
-        overlaps.append((region & mask).sum() / (region | mask).sum())
-    confusion = confusion_matrix(data.labels, np.array(predicted), len(classifier.identity.classes))
-    return {"balanced": balanced_accuracy(confusion), "pointing": np.mean(hits), "iou": np.mean(overlaps)}
-
-
-def centre(data: LabelledImages, root: Path, masked: int) -> dict[str, float]:
-    """Return the same for a Gaussian in the middle, deviation 0.25 of each side."""
-    hits, overlaps = [], []
-    for name in data.names[:masked]:
-        mask = find_mask(root, name)
-        if mask is None or not mask.any():
-            continue
-        y, x = (((np.arange(n) + 0.5) / n - 0.5) / 0.25 for n in mask.shape)
-        values = np.exp(-0.5 * (x[None] ** 2 + y[:, None] ** 2)).astype(np.float32)
-        hits.append(bool(mask.ravel()[int(values.argmax())]))
-        region = find_regions(values, RULE).mask
-        overlaps.append((region & mask).sum() / (region | mask).sum())
-    return {"balanced": float("nan"), "pointing": np.mean(hits), "iou": np.mean(overlaps)}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--head", choices=("gap", "gmp"), default="gap")
-    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--save-every", type=int, default=4)
-    parser.add_argument("--masked", type=int, default=300, help="test pictures judged by their mask")
     parser.add_argument("--background", type=float, default=0.15, help="share of pictures of bare skin")
+    parser.add_argument("--limit", type=int, default=0, help="most test pictures, 0 for all")
+    parser.add_argument("--costly", type=int, default=60, help="test pictures for faithfulness")
+    parser.add_argument("--shown", choices=("true", "predicted"), default="true", help="whose map is judged")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--beside", type=Path, help="another training to compare with")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
 
     data = read_dataset(args.data)
     learnt, tested = split(data, 0.2, seed=1)
-    order = np.random.default_rng(0).permutation(tested)
-    training, test = subset(data, learnt), subset(data, order)
     settings = TrainSettings(
         head=args.head,
         # Wider context than the demo's network: real lesions are told apart by more than their texture.
@@ -119,8 +73,8 @@ def main() -> None:
         save_every=args.save_every,
     )
     started, worked = time.perf_counter(), time.process_time()
-    result = train(
-        training,
+    train(
+        subset(data, learnt),
         settings,
         args.out,
         validation_share=0.1,
@@ -134,23 +88,26 @@ def main() -> None:
         f"trained in {time.perf_counter() - started:.0f} s, {time.process_time() - worked:.0f} s of processor time, "
         f"on {len(learnt)} pictures; {len(tested)} for the test"
     )
-    classes = settings.class_names(data.classes)
-    preprocessing = Preprocessing(input_size=settings.input_size)
-    random_network = Classifier(
-        build_network(settings, len(classes)),
-        identity=ModelIdentity("camnet", "random", "", classes),
-        preprocessing=preprocessing,
+
+    test = args.out / "test.csv"
+    with test.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image_id", "dx"])
+        writer.writerows((data.names[i], data.classes[data.labels[i]]) for i in tested)
+    folders = [args.out] if args.beside is None else [args.beside, args.out]
+    request = ComparisonRequest(
+        tuple(folder / name for folder in folders for name in SHOWN if (folder / name).is_file()),
+        test,
+        args.data,
+        folder=args.data,
+        shown=args.shown,
+        limit=args.limit,
+        costly=args.costly,
+        device="cpu",
     )
-    rows = {
-        f"{args.head}, best epoch": judge(
-            load_classifier(LoadRequest(weights=result.best, device="cpu")), test, args.data, args.masked
-        ),
-        "random weights": judge(random_network, test, args.data, args.masked),
-        "Gaussian in the middle": centre(test, args.data, args.masked),
-    }
-    print(f"{'':26}{'balanced':>10}{'pointing':>10}{'IoU 20 %':>10}")
-    for name, values in rows.items():
-        print(f"{name:26}{values['balanced']:10.3f}{values['pointing']:10.3f}{values['iou']:10.3f}")
+    comparison = compare(request)
+    print("\n".join(table(comparison)))
+    write_report(comparison, args.out / "comparison")
 
 
 if __name__ == "__main__":
