@@ -166,7 +166,11 @@ def annotations_of(item: Item, options: dict[str, Value]) -> Iterator[dict[str, 
 
 
 def _attributes(mask: ItemMask) -> dict[str, Any]:
-    values = {"score": finite(mask.score), "method": mask.method, "layer": mask.layer, "refine": mask.refine}
+    doubt = None if mask.reviewed else finite(mask.doubt)
+    values = {
+        **{"score": finite(mask.score), "doubt": doubt},
+        **{"method": mask.method, "layer": mask.layer, "refine": mask.refine},
+    }
     return {key: value for key, value in values.items() if value not in (None, "")}
 
 

@@ -280,6 +280,8 @@ def _about(mask: ItemMask) -> str:
         return "by a person"
     parts = [_method_title(mask.method) if mask.method else "", mask.layer, mask.rule]
     parts.append(mask.refine if mask.refine not in {"none", ""} else "")
+    doubt = finite(mask.doubt)
+    parts.append("" if doubt is None or mask.reviewed else f"doubt {doubt:.2f}")
     return ", ".join(part for part in parts if part) or "automatic"
 
 

@@ -16,7 +16,7 @@ from camviewer.regions.measures import mask_box
 
 COLUMNS = [
     *("file", "part", "status", "width", "height", "predicted", "probability"),
-    *("class", "area_px", "area_fraction", "x0", "y0", "x1", "y1", "score", "method", "layer", "refine"),
+    *("class", "area_px", "area_fraction", "x0", "y0", "x1", "y1", "score", "doubt", "method", "layer", "refine"),
     *("flags", "note"),
 ]
 
@@ -42,8 +42,9 @@ class CsvWriter(Writer):
                 continue
             area = int(np.count_nonzero(mask.pixels))
             region = [self.context.name_of(mask.class_id), area, area / (width * height), *bounds]
-            rows.append([*head, *region, _blank(finite(mask.score)), mask.method, mask.layer, mask.refine, *tail])
-        self._append(rows or [[*head, *[""] * 11, *tail]])
+            sure = [_blank(finite(mask.score)), _blank(None if mask.reviewed else finite(mask.doubt))]
+            rows.append([*head, *region, *sure, mask.method, mask.layer, mask.refine, *tail])
+        self._append(rows or [[*head, *[""] * 12, *tail]])
 
     def _append(self, rows: list[list[object]] | list[list[str]]) -> None:
         text = io.StringIO()

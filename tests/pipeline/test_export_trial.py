@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from camviewer.formats.output import FileRow, Output
 from camviewer.pipeline.export import ExportRequest, export
 from camviewer.pipeline.export_records import size_words
 from camviewer.pipeline.importing import ImportRequest, import_annotations
+from camviewer.project.records import Mask
 from camviewer.project.store import Project
 
 NAMES = [f"sub{k % 2}/ü {k}.jpg" for k in range(9)]
@@ -212,3 +214,24 @@ def test_a_class_with_a_colon_is_one_class_in_every_file_of_voc(tmp_path: Path) 
     export(request)
     assert "<name>skin_ melanoma</name>" in (tmp_path / "out" / "Annotations" / "a.xml").read_text()
     assert "\nskin_ melanoma:128,0,0::" in (tmp_path / "out" / "labelmap.txt").read_text()
+
+
+def test_doubt_goes_along_until_a_person_looked(tmp_path: Path) -> None:
+    write_one(tmp_path / "e", doubt=0.25)
+    for name, file in (("coco", "instances.json"), ("csv", "summary.csv"), ("report", "report.html")):
+        export(ExportRequest(tmp_path / "e", name, tmp_path / name))
+        assert "0.25" in (tmp_path / name / file).read_text(encoding="utf-8")
+    found = json.loads((tmp_path / "coco" / "instances.json").read_text())
+    assert found["annotations"][0]["attributes"]["doubt"] == 0.25
+    # A project knows it of the image, and forgets it with the automatic mask.
+    project = a_project(tmp_path / "i", {"a.jpg": {1: noisy(0)[1]}, "b.jpg": {1: noisy(0)[1]}})
+    with Project.open(project) as opened:
+        for image_id in (1, 2):
+            opened.store_result(image_id, run_id=None, masks=[Mask(noisy(0)[1], 1)], doubt=0.75)
+        opened.set_status([2], "reviewed")
+    request = ExportRequest(project, "coco", tmp_path / "p", status="all")
+    export(request)
+    rows = json.loads((tmp_path / "p" / "instances.json").read_text())["annotations"]
+    assert [row["attributes"].get("doubt") for row in rows] == [0.75, None]
+    sure = export(replace(request, max_doubt=0.5), dry_run=True)
+    assert (sure.images, sure.left_out) == (1, {"in doubt": 1})
