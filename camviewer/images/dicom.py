@@ -6,6 +6,7 @@ Patient data is read by `read_tags` alone, which nothing calls unless a person a
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import os
@@ -69,7 +70,9 @@ def read_dicom_header(path: Path) -> DicomHeader:
         Exception: whatever pydicom meets in a damaged file.
     """
     pydicom = _pydicom(path)
-    syntax = str(pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID", ""))
+    syntax = ""
+    with contextlib.suppress(pydicom.errors.InvalidDicomError):  # old files begin without a head
+        syntax = str(pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID", ""))
     if syntax == _DEFLATED:
         # Its whole content is one zip stream, whose size nobody knows before it is unpacked.
         raise _refused(path, "It is deflated DICOM; save it uncompressed or as PNG first.")
@@ -99,7 +102,17 @@ def read_dicom(path: Path) -> NDArray[np.uint8]:
     from pydicom.pixels.utils import pixel_array
 
     found = pydicom.dcmread(path, specific_tags=[*_HEADER, *_DISPLAY, *_PIXELS], force=True)
-    samples = np.asarray(pixel_array(found, index=0))
+    if not found.file_meta.get("TransferSyntaxUID"):
+        implicit, little = found.original_encoding
+        name = "ImplicitVRLittleEndian" if implicit else "ExplicitVRLittleEndian" if little else "ExplicitVRBigEndian"
+        found.file_meta.TransferSyntaxUID = getattr(pydicom.uid, name)
+    try:
+        samples = np.asarray(pixel_array(found, index=0))
+    except RuntimeError as error:
+        name = found.file_meta.TransferSyntaxUID.name
+        raise _refused(
+            path, f"Its pixels ({name}) cannot be decoded here; save it as PNG first.", details=repr(error)
+        ) from error
     kind = str(found.PhotometricInterpretation)
     if kind == "PALETTE COLOR":
         colours = np.asarray(apply_color_lut(samples, found))
@@ -130,7 +143,7 @@ def _bytes(samples: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     if bits <= 8:
         return np.asarray(np.rint(samples * (255 / (2**bits - 1))), dtype=np.uint8)
     largest = 2**bits - 1
-    return np.asarray((samples.astype(np.uint32) * 255 + largest // 2) // largest, dtype=np.uint8)
+    return np.asarray((samples.astype(np.uint64) * 255 + largest // 2) // largest, dtype=np.uint8)
 
 
 def _shown(samples: NDArray[Any], found: Any) -> NDArray[np.float64]:
@@ -143,13 +156,19 @@ def _shown(samples: NDArray[Any], found: Any) -> NDArray[np.float64]:
         shown = np.asarray(apply_voi(values, found), np.float64) / (2**bits - 1)
     elif found.get("WindowCenter") is not None and found.get("WindowWidth") is not None:
         shown = _window(values.astype(np.float64), found)
-    elif values.dtype.kind == "u" and found.get("RescaleSlope") in {None, 1} and not found.get("RescaleIntercept"):
+    elif _fills_its_bits(values, found):
         shown = values / float(2 ** int(found.BitsStored) - 1)
     else:
         low, high = float(values.min()), float(values.max())
         shown = (values - low) / (high - low) if high > low else np.zeros(values.shape)
     shown = np.clip(shown, 0.0, 1.0)
     return np.asarray(1.0 - shown if found.PhotometricInterpretation == "MONOCHROME1" else shown)
+
+
+def _fills_its_bits(values: NDArray[Any], found: Any) -> bool:
+    """Return whether grey values are brightness from 0 to all bits set, as cameras write them, and no measurements."""
+    rescaled = found.get("RescaleSlope") not in {None, 1} or bool(found.get("RescaleIntercept"))
+    return values.dtype.kind == "u" and int(found.BitsStored) <= 16 and not rescaled
 
 
 def _window(values: NDArray[np.float64], found: Any) -> NDArray[np.float64]:
@@ -199,6 +218,7 @@ def _is_personal(element: Any) -> bool:
 def _pydicom(path: Path) -> ModuleType:
     try:
         import pydicom
+        import pydicom.errors
         import pydicom.filereader
         import pydicom.pixels
     except ImportError as error:

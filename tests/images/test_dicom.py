@@ -94,6 +94,23 @@ def test_deep_colour_fills_a_byte(tmp_path: Path) -> None:
     assert np.array_equal(read_image(save(tmp_path / "d.dcm", photograph(deep, bits=16))), RGB[:5])
 
 
+def test_a_file_without_a_head_is_read_by_its_suffix(tmp_path: Path) -> None:
+    for implicit in (True, False):
+        bare = photograph(RGB)
+        bare.file_meta = pydicom.dataset.FileMetaDataset()
+        file = tmp_path / "a.dcm"
+        bare.save_as(file, implicit_vr=implicit, little_endian=True, enforce_file_format=False)
+        assert file.read_bytes()[128:132] != b"DICM"
+        assert np.array_equal(read_image(file), RGB)
+
+
+@pytest.mark.parametrize("bits", [12, 16, 32])
+def test_samples_of_any_depth_end_at_white(tmp_path: Path, bits: int) -> None:
+    kind = np.uint32 if bits == 32 else np.uint16
+    deep = np.array([[[0, 0, 0], [2**bits - 1, 2**bits - 1, 2**bits - 1]]], np.uint64).astype(kind)
+    assert read_image(save(tmp_path / "a.dcm", photograph(deep, bits=bits))).tolist() == [[[0, 0, 0], [255, 255, 255]]]
+
+
 def test_of_several_frames_the_first_is_taken(tmp_path: Path) -> None:
     frames = np.stack([RGB, 255 - RGB, RGB // 2])
     found = photograph(RGB)
