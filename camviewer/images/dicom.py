@@ -25,6 +25,7 @@ from camviewer.images.geometry import Size
 SUFFIXES = (".dcm", ".dicom")
 MISSING = "It is a DICOM file, which needs the extra dicom: pip install 'camviewer[dicom]'."
 
+_DEFERRED = "32 MB"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _HEADER = (
     "SOPClassUID", "Modality", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation",
@@ -101,13 +102,15 @@ def read_dicom(path: Path) -> NDArray[np.uint8]:
     from pydicom.pixels.processing import apply_color_lut
     from pydicom.pixels.utils import pixel_array
 
-    found = pydicom.dcmread(path, specific_tags=[*_HEADER, *_DISPLAY, *_PIXELS], force=True)
+    found = pydicom.dcmread(path, specific_tags=[*_HEADER, *_DISPLAY, *_PIXELS], force=True, defer_size=_DEFERRED)
     if not found.file_meta.get("TransferSyntaxUID"):
         implicit, little = found.original_encoding
         name = "ImplicitVRLittleEndian" if implicit else "ExplicitVRLittleEndian" if little else "ExplicitVRBigEndian"
         found.file_meta.TransferSyntaxUID = getattr(pydicom.uid, name)
     try:
-        samples = np.asarray(pixel_array(found, index=0))
+        # Of several frames only one is read, however long the file is.
+        several = int(found.get("NumberOfFrames") or 1) > 1
+        samples = np.asarray(pixel_array(path if several else found, index=0))
     except RuntimeError as error:
         name = found.file_meta.TransferSyntaxUID.name
         raise _refused(
