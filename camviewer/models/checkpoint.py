@@ -224,10 +224,18 @@ def save_checkpoint(
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path.name} cannot be written: {error}.", details=repr(error)) from error
+        raise CheckpointError(f"{path.name} cannot be written: {reason(error)}.", details=repr(error)) from error
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def reason(error: Exception) -> str:
+    """Return why a file could not be written, as the system says it, for example ``No space left on device``."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    found = re.search(r"os error (\d+)", str(error))  # safetensors wraps what its writer met
+    return os.strerror(int(found[1])) if found else str(error)
 
 
 def _umask() -> int:

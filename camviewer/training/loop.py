@@ -26,6 +26,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from camviewer.cam.taps import cancellable
 from camviewer.errors import Cancelled, CheckpointError, UsageError
+from camviewer.models.checkpoint import reason
 from camviewer.training.augment import augment, surroundings
 from camviewer.training.measures import accuracy, balanced_accuracy, confusion_matrix
 from camviewer.training.settings import EpochReport, TrainSettings
@@ -320,7 +321,8 @@ def _write_state(
         Path(temporary).replace(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
-            f"The state of the training cannot be written to {path.parent}: {error}. Nothing written before is lost.",
+            f"The state of the training cannot be written to {path.parent}: {reason(error)}. Nothing written before "
+            "is lost.",
             details=repr(error),
         ) from error
     finally:

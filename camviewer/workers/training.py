@@ -130,7 +130,8 @@ def train_work(request: TrainRequest) -> Work:
         watch.raise_if_cancelled()
         classes = settings.class_names(data.classes)
         watch.part(DataFound(classes, tuple(int(count) for count in data.counts()), data.skipped))
-        remember(request)
+        if not has_state(request.out):  # a training that goes on keeps what it was begun with
+            remember(request)
         return train(
             data,
             settings,
