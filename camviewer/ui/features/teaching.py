@@ -59,6 +59,7 @@ class Teaching(QObject):
         self._wait.timeout.connect(self._fit)
         bench.actions.connect("new_classes", self.toggle)
         bench.session.project_opened.connect(self._on_project)
+        bench.session.scan_ended.connect(self._on_scanned)
         bench.session.image_shown.connect(self._show)
         bench.engine.model_loaded.connect(self._on_model)
         bench.engine.work_done.connect(self._on_done)
@@ -111,6 +112,15 @@ class Teaching(QObject):
             self._load(project.meta(META), project.root)
         self._show()
         self._read()
+
+    @Slot()
+    def _on_scanned(self) -> None:
+        """Read what the folder has more; what is known already comes from the cache."""
+        taught = self._taught
+        readable = sum(record.size != (0, 0) for record in self._bench.session.records())
+        if taught is None or readable != taught.pictures + len(taught.failed):
+            self._taught = None
+            self._read()
 
     def _load(self, text: str | None, root: Path) -> None:
         """Take the labels that a project holds; what makes no sense in them counts as absent."""
