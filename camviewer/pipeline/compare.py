@@ -383,6 +383,7 @@ class _Comparing:
                     probability=tuple(None if look is None else look.probability for look in looks),
                     inside=tuple(None if look is None else look.inside for look in looks),
                     hit=tuple(None if look is None else look.hit for look in looks),
+                    pixels=self._read(picture) if picture.path is None else None,
                 )
             )
         if not images:

@@ -20,7 +20,7 @@ from camviewer.project.mask_blob import MaskBlob, pack, unpack
 from camviewer.project.store import Project
 from camviewer.project.truth import images_with_truth, truths
 from camviewer.regions.find import BoolMask
-from camviewer.training.datasets import Files, LabelledImages, read_dataset
+from camviewer.training.datasets import Files, LabelledImages, read_cifar10, read_dataset
 from camviewer.training.project_labels import image_labels, is_project
 
 Pixels = NDArray[np.uint8]
@@ -112,6 +112,8 @@ def _draw(items: tuple[Picture, ...], limit: int, seed: int) -> tuple[Picture, .
 
 
 def _of_files(images: Path, folder: Path | None) -> Pictures:
+    if any((images / name).is_file() for name in ("test_batch", "test_batch.bin")):
+        return of_dataset(read_cifar10(images, test=True))  # what no training on this folder has learnt from
     try:
         data = read_dataset(images, images=folder)
     except UsageError:

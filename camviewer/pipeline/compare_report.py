@@ -233,7 +233,7 @@ def axis(values: Sequence[float]) -> tuple[float, float]:
 
 def _pixels(image: ComparedImage) -> Pixels | None:
     if image.path is None:
-        return None
+        return image.pixels
     try:
         pixels = read_image(image.path)
     except CamviewerError:

@@ -107,6 +107,7 @@ class ComparedImage:
         probability: of the shown class, by row.
         inside: share of the map's positive part inside the mask, by row; None without one.
         hit: whether the maximum lies inside the mask, by row; None without one.
+        pixels: upright RGB of a picture that has no file, else None.
     """
 
     path: Path | None
@@ -119,6 +120,7 @@ class ComparedImage:
     probability: tuple[float | None, ...]
     inside: tuple[float | None, ...]
     hit: tuple[bool | None, ...]
+    pixels: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -157,6 +157,23 @@ def test_the_reviewed_masks_of_a_project_serve(material: Path, tmp_path: Path) -
         assert image.inside[1] == pytest.approx(named[image.name].inside[1], rel=1e-6)
 
 
+def test_cifar10_is_judged_on_its_test_pictures(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, count in (("data_batch_1.bin", 40), ("test_batch.bin", 20)):
+        rows = rng.integers(0, 255, (count, 3073)).astype(np.uint8)
+        rows[:, 0] = np.arange(count) % 10
+        (tmp_path / name).write_bytes(rows.tobytes())
+    settings = replace(spots.TINY, epochs=1, input_size=(32, 32))
+    train(read_dataset(tmp_path), settings, tmp_path / "out", device="cpu", validation_share=0.0)
+    asked = ComparisonRequest(
+        (tmp_path / "out",), tmp_path, limit=10, costly=0, mosaics=0, controls=False, device="cpu"
+    )
+    found = compare(asked)
+    assert sorted(image.name for image in found.images)[0].startswith("test_batch[")
+    assert {image.label for image in found.images} == set(read_dataset(tmp_path).classes)
+    assert sheet(found, images=2).shape[0] > 200  # pictures without a file are drawn too
+
+
 def test_it_can_be_cancelled(material: Path) -> None:
     asked = iter(range(100))
     with pytest.raises(Cancelled):

@@ -221,9 +221,11 @@ class CheckpointPage(QWidget):
             return
         label_words = f", {image.label}" if image.label else ""
         self._name.set_full_text(f"{image.name}{label_words}  ({self._place + 1} of {len(self.comparison.images)})")
-        if image.path is not None:
-            path = image.path
+        path, pixels = image.path, image.pixels
+        if path is not None:
             self._tasks.submit("pixels", self._place, lambda _reporter: read_pixels(path))
+        elif pixels is not None:
+            self._on_pixels(TaskDone("pixels", self._place, pixels))
 
     @Slot(object)
     def _on_pixels(self, answer: TaskDone) -> None:
