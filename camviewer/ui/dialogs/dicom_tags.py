@@ -33,7 +33,7 @@ class DicomTagsDialog(PanelDialog):
         self.reveal = Switch("Show patient data")
         name_control(self.reveal, "Show patient data", tip="Names, numbers, dates and places; they are never exported")
         self.reveal.toggled.connect(self._fill)
-        self.note.setText("Patient data is never exported.")
+        self.note.setText("Show patient data, which is never exported")
         self._foot.insertWidget(0, self.reveal)
         self.add_close()
         self._fill(False)
