@@ -190,9 +190,9 @@ FORMATS: tuple[FormatSpec, ...] = (
     FormatSpec(
         "label-studio",
         "Label Studio",
-        "tasks.json",
+        "tasks.json and labels.xml",
         "pixels",
-        "Predictions to correct in Label Studio: rectangles (control box) and brush masks (control mask).",
+        "Predictions to correct in Label Studio: rectangles and brush masks, with the labelling setup they fit into.",
     ),
     FormatSpec(
         "dicom-seg",

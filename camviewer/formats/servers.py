@@ -87,7 +87,10 @@ class CvatWriter(Writer):
 
 
 class LabelStudioWriter(Writer):
-    """Writes ``tasks.json`` with predictions: rectangles in percent, brush masks in the server's own run lengths."""
+    """Writes ``tasks.json`` with predictions: rectangles in percent, brush masks in the server's own run lengths.
+
+    ``labels.xml`` is the labelling setup they fit into.
+    """
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -142,6 +145,16 @@ class LabelStudioWriter(Writer):
 
     def close(self) -> None:
         self._append(b"\n]\n")
+        labels = "".join(
+            f"<Label value={_attribute(entry.name)} background={_attribute(entry.colour)}/>"
+            for entry in self.context.categories
+        )
+        setup = (
+            '<View>\n<Image name="image" value="$image"/>\n'
+            f'<RectangleLabels name="box" toName="image">{labels}</RectangleLabels>\n'
+            f'<BrushLabels name="mask" toName="image">{labels}</BrushLabels>\n</View>\n'
+        )
+        self.context.output.write("labels.xml", setup.encode("utf-8", "replace"))
 
     def _append(self, data: bytes) -> None:
         self.context.output.append("tasks.json", data)

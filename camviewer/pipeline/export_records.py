@@ -20,6 +20,7 @@ _ABOUT = {
     "labelmap.txt": "Class names and colours",
     "dataset.json": "Class names and channels",
     "classes.json": "Class names",
+    "labels.xml": "Labelling setup to paste into the server",
 }
 
 

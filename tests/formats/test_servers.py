@@ -101,3 +101,17 @@ def test_label_studio_rectangles_are_percent(tmp_path: Path) -> None:
     assert [box["value"][key] for key in ("x", "y", "width", "height")] == [10, 10, 40, 50]
     assert (box["original_width"], box["original_height"]) == (80, 40)
     assert brush["value"]["brushlabels"] == ["melanoma"]
+
+
+def test_label_studio_gets_the_setup_its_predictions_fit_into(tmp_path: Path) -> None:
+    write(tmp_path, "label-studio", [item("a.jpg", [np.ones((4, 6), bool)], boxes=(ItemBox(1, (0, 0, 2, 2)),))])
+    setup = ElementTree.fromstring((tmp_path / "labels.xml").read_text(encoding="utf-8"))
+    controls = {entry.get("name"): entry for entry in setup if entry.get("toName")}
+    (task,) = json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))
+    picture = next(entry for entry in setup if entry.tag == "Image")
+    assert picture.get("value") == "$image" and "image" in task["data"]
+    for result in task["predictions"][0]["result"]:
+        control = controls[result["from_name"]]
+        assert control.tag.lower() == result["type"]
+        assert result["to_name"] == control.get("toName") == picture.get("name")
+        assert set(result["value"][result["type"]]) <= {label.get("value") for label in control}
