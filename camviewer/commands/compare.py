@@ -59,7 +59,7 @@ def add_parser(commands: Any) -> None:
         "--scale",
         choices=("shared", "own"),
         default="shared",
-        help="colours of the sheet: by the largest of an image's maps (default), or each by its own",
+        help="colours of the sheet: by the largest of an image's maps under a head (default), or each by its own",
     )
     parser.set_defaults(run=run)
 

@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from camviewer.catalogue.comparison import BY_NAME, CURVES
 from camviewer.errors import CamviewerError
 from camviewer.formats import disk
+from camviewer.formats.axes import nice_axis
 from camviewer.formats.rasters import png
 from camviewer.images.decode import read_image
 from camviewer.paths import resources_dir
@@ -44,7 +45,7 @@ def write_report(comparison: Comparison, out: Path, *, images: int = 6, scale: S
         comparison: what was measured.
         out: folder, created.
         images: on the sheet of maps.
-        scale: of the colours: ``shared`` by the maps of an image, or each its ``own`` maximum.
+        scale: of the colours: ``shared`` by an image's maps under the same head, or each its ``own`` maximum.
 
     Returns:
         the files; there are no curves where no training has two epochs.
@@ -118,19 +119,18 @@ def sheet(comparison: Comparison, *, images: int = 6, scale: Scale = "shared", c
 
 def _cells(image: ComparedImage, rows: Sequence[ComparedRow], pixels: Pixels, scale: Scale, name: str) -> list[Pixels]:
     values = [None if found is None else found.geometry.upsample(found.values) for found in image.maps]
-    # Controls take no part in the shared scale: a random network's values are no measure for the others.
-    peaks = [
-        float(array.max())
-        for array, row in zip(values, rows, strict=True)
-        if array is not None and not row.name.control
-    ]
-    shared = max(peaks, default=0.0)
+    # A cell counts with 1/Z of its value behind a mean and with all of it behind a maximum, so each head has a scale of
+    # its own. Controls take no part: a random network's values are no measure for the others.
+    shared: dict[str, float] = {}
+    for array, row in zip(values, rows, strict=True):
+        if array is not None and not row.name.control:
+            shared[row.head] = max(shared.get(row.head, 0.0), float(array.max()))
     cells = []
     for array, row in zip(values, rows, strict=True):
         if array is None:
             cells.append(pixels)
         else:
-            peak = shared if scale == "shared" and row.name.control != "centre" else None
+            peak = shared.get(row.head) if scale == "shared" else None
             cells.append(overlay(pixels, array, colour_map=name, peak=peak))
     return cells
 
@@ -159,7 +159,7 @@ def curves(comparison: Comparison, *, names: Sequence[str] = CURVES) -> str:
         return ""
     controls = [(row.name.title, row.measures) for row in comparison.rows if row.name.control]
     across = min(3, len(known))
-    width, height = 340, 250
+    width, height = 360, 250
     down = math.ceil(len(known) / across)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width * across}" height="{height * down}" '
@@ -177,7 +177,7 @@ def _plot(
     drawn: dict[str, list[tuple[int, dict[str, float | None]]]],
     controls: list[tuple[str, dict[str, float | None]]],
 ) -> str:
-    left, top, right, bottom = 40.0, 34.0, 250.0, 215.0
+    left, top, right, bottom = 40.0, 34.0, 240.0, 215.0
     points = {
         title: [(epoch, value) for epoch, measures in rows if (value := measures.get(name)) is not None]
         for title, rows in drawn.items()
@@ -185,7 +185,7 @@ def _plot(
     lines = [(title, value) for title, measures in controls if (value := measures.get(name)) is not None]
     values = [value for found in points.values() for _, value in found] + [value for _, value in lines]
     epochs = sorted({epoch for found in points.values() for epoch, _ in found})
-    low, high = axis(values)
+    low, high, step = nice_axis(min(values), max(values))
 
     def at(epoch: float, value: float) -> tuple[float, float]:
         span = max(1, epochs[-1] - epochs[0])
@@ -195,11 +195,14 @@ def _plot(
         )
 
     parts = [f'<text x="{left}" y="18" font-weight="600" font-size="13">{escape(BY_NAME[name].title)}</text>']
-    for step in range(5):
-        value = low + (high - low) * step / 4
+    decimals = max(0, -math.floor(math.log10(step)))
+    for number in range(round((high - low) / step) + 1):
+        value = low + number * step
         y = at(epochs[0], value)[1]
         parts.append(f'<path d="M{left} {y:.1f}H{right}" stroke="#e3e3e8"/>')
-        parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end" fill="#6e6e76">{value:.2f}</text>')
+        parts.append(
+            f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end" fill="#6e6e76">{value:.{decimals}f}</text>'
+        )
     for epoch in (epochs[0], epochs[-1]):
         x = at(epoch, low)[0]
         parts.append(f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle" fill="#6e6e76">{epoch}</text>')
@@ -217,18 +220,13 @@ def _plot(
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places]
         labels.append((places[-1][1], title, colour))
+    labels.sort()
     y = -math.inf
-    for wanted, title, colour in sorted(labels):
-        y = max(wanted, y + 13)
-        parts.append(f'<text x="{right + 8}" y="{y + 4:.1f}" fill="{colour}">{escape(title[:16])}</text>')
+    for place, (wanted, title, colour) in enumerate(labels):
+        lowest = bottom - 13 * (len(labels) - 1 - place)  # room for those below
+        y = max(min(wanted, lowest), y + 13)
+        parts.append(f'<text x="{right + 8}" y="{y + 4:.1f}" fill="{colour}">{escape(title[:18])}</text>')
     return "".join(parts)
-
-
-def axis(values: Sequence[float]) -> tuple[float, float]:
-    """Return round ends of an axis that holds all `values` and is never empty."""
-    low, high = min(values), max(values)
-    step = 10 ** math.floor(math.log10(max(high - low, 0.02)))
-    return math.floor(low / step) * step, math.floor(high / step) * step + step
 
 
 def _pixels(image: ComparedImage) -> Pixels | None:

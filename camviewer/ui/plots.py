@@ -12,6 +12,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from camviewer.formats.axes import nice_axis
 from camviewer.ui.painting import painting
 from camviewer.ui.theme import theme
 
@@ -185,17 +186,6 @@ def _marker(painter: QPainter, point: QPointF, number: int) -> None:
     else:
         corners = [QPointF(0, -4), QPointF(4, 3), QPointF(-4, 3)]
         painter.drawPolygon(QPolygonF([point + corner for corner in corners]))
-
-
-def nice_axis(low: float, high: float) -> tuple[float, float, float]:
-    """Return round ends that hold `low` and `high`, and the step between lines: 1, 2 or 5 times a power of ten."""
-    span = max(high - low, 1e-3 * max(1.0, abs(high)))
-    raw = span / 4
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
-    first = math.floor(low / step + 1e-9) * step
-    last = math.ceil(high / step - 1e-9) * step
-    return first, last if last > first else first + step, step
 
 
 class ConfusionView(QWidget):

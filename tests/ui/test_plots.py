@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camviewer.ui.plots import ConfusionView, CurvePlot, Level, Series, nice_axis
+from camviewer.formats.axes import nice_axis
+from camviewer.ui.plots import ConfusionView, CurvePlot, Level, Series
 
 
 @given(st.floats(-1e4, 1e4), st.floats(0, 1e4))

@@ -78,7 +78,10 @@ class CheckpointPage(QWidget):
         self.scale = SegmentedControl(
             [("shared", "One scale"), ("own", "Own scale")],
             "Colour scale",
-            tips=["Colours by the largest value of all maps of the image", "Each map by its own largest value"],
+            tips=[
+                "Colours by the largest value of the image's maps under the same head",
+                "Each map by its own largest value",
+            ],
         )
         self.scale.chosen.connect(self._show_maps)
         choose = Button("Checkpoints…", tip="Compare other checkpoints, or on other images")
@@ -277,13 +280,13 @@ class CheckpointPage(QWidget):
         image = self.image
         if image is None:
             return
-        # Controls do not count: a random network's values are no measure for the others.
-        peaks = [
-            float(found.values.max())
-            for found, row in zip(image.maps, self._rows, strict=True)
-            if found is not None and not row.name.control
-        ]
-        peak = max(peaks, default=0.0) if self.scale.value() == "shared" else None
+        # A cell counts with 1/Z of its value behind a mean and with all of it behind a maximum, so each head has a scale
+        # of its own. Controls do not count: a random network's values are no measure for the others.
+        peaks: dict[str, float] = {}
+        for found, measured in zip(image.maps, self._rows, strict=True):
+            if found is not None and not measured.name.control:
+                peaks[measured.head] = max(peaks.get(measured.head, 0.0), float(found.values.max()))
+        shared = self.scale.value() == "shared"
         for row in self.grid.rows():
             for column in self.grid.columns():
                 if (row.method, column.class_index) not in self._cells:
@@ -294,6 +297,7 @@ class CheckpointPage(QWidget):
                 self.grid.set_note(series, index, "This image could not be computed.")
                 continue
             cell = replace(found, method=series, class_index=index)
+            peak = peaks.get(self._rows[place].head) if shared else None
             self.grid.set_map(cell, note=_caption(image, place), peak=peak)
 
     # --- table and curves -----------------------------------------------------------------------------------------
