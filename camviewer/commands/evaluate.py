@@ -40,6 +40,12 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="also average drop, increase, average gain, deletion and insertion; needs --weights",
     )
+    parser.add_argument(
+        "--attention",
+        action="store_true",
+        help="also how much of the maps lies on lesion, border and artefacts; with --weights also how the probability "
+        "moves when an artefact is inpainted away",
+    )
     add_model_options(parser)
     parser.set_defaults(run=run)
 
@@ -64,6 +70,7 @@ def run(given: argparse.Namespace) -> int:
                 given.truth,
                 load=load,
                 faithfulness=given.faithfulness,
+                attention=given.attention,
                 on_image=show,
                 cancelled=interrupted,
             )
@@ -109,7 +116,7 @@ def table(report: Report) -> list[str]:
         rest = "  ".join(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
         lines.append(f"{cells[0].ljust(widths[0])}  {rest}".rstrip())
     for row in report.rows:
-        lines += _curve(row) + _triage(row) + _faithfulness(row)
+        lines += _curve(row) + _triage(row) + _faithfulness(row) + _attention(row)
     lines += [
         "",
         "IoU, Dice, J >= .65 (ISIC 2018, below 0.65 counts 0): the masks. map IoU: the map alone at its best",
@@ -148,3 +155,21 @@ def _faithfulness(row: Row) -> list[str]:
         f"{row.name}: average drop {found.average_drop:.3f}, increase {found.increase:.3f}, average gain "
         f"{found.average_gain:.3f}, deletion {found.deletion_auc:.3f}, insertion {found.insertion_auc:.3f}."
     ]
+
+
+def _attention(row: Row) -> list[str]:
+    found = row.attention
+    if found is None:
+        return []
+    lines = [
+        f"{row.name}, energy over area (1.0 is chance): lesion {_number(found.lesion)}, border {_number(found.border)}."
+    ]
+    for kind in found.artefacts:
+        moved = (
+            f"; inpainted away, the probability moves by {kind.change:+.3f}, at most {kind.largest_change:+.3f}"
+            if kind.change is not None and kind.largest_change is not None
+            else ""
+        )
+        where = f"{kind.kind} in {count(kind.images, 'image')}"
+        lines.append(f"  {where}: {_number(kind.energy)}, above chance in {kind.favoured}{moved}.")
+    return lines

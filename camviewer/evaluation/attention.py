@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from camviewer.evaluation.localisation import energy_gain
+from camviewer.evaluation.localisation import energy_gain, energy_inside
 from camviewer.images.geometry import FloatMap
-from camviewer.regions.artefacts import Artefacts
+from camviewer.regions.artefacts import SIDE, Artefacts, find_artefacts
 from camviewer.regions.find import BoolMask
 
 Pixels = NDArray[np.uint8]
@@ -59,6 +59,41 @@ def attention(values: FloatMap, lesion: BoolMask, artefacts: Artefacts) -> Atten
         _defined(energy_gain(values, ring((lesion.shape[0], lesion.shape[1])))),
         found,
         tuple(kind for kind, gain in found.items() if gain > FLAGGED and kind in artefacts.flags),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What is said of a computed mask beside its doubt.
+
+    Attributes:
+        inside: share of the map's positive part on the mask, 0..1; None without one.
+        findings: kinds of artefact that cover a noticeable share, and ``map on KIND`` where the map favours one.
+    """
+
+    inside: float | None
+    findings: tuple[str, ...]
+
+
+def survey(pixels: Pixels, values: FloatMap, mask: BoolMask) -> Survey:
+    """Return the findings of an image, its map and its mask, all of the same size, from a copy of at most 512 pixels.
+
+    Raises:
+        ValueError: when image and map differ in size.
+    """
+    height, width = mask.shape
+    if pixels.shape[:2] != mask.shape or values.shape != mask.shape:
+        raise ValueError(f"image of {pixels.shape[:2]}, map of {values.shape}, mask of {mask.shape}")
+    scale = min(1.0, SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    energy = np.asarray(cv2.resize(np.nan_to_num(values), size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    lesion = np.asarray(cv2.resize(mask.view(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.bool_)
+    artefacts = find_artefacts(small)
+    favoured = attention(energy, lesion, artefacts).flags
+    return Survey(
+        _defined(energy_inside(energy, lesion)) if lesion.any() else None,
+        (*artefacts.flags, *(f"map on {kind}" for kind in favoured)),
     )
 
 

@@ -68,6 +68,7 @@ class ExplainedMap:
         reason: why the mask is empty.
         overlay: RGB ``[height, width, 3]`` to save as PNG, or None.
         doubt: how likely the mask is wrong, 0..1, or None when not judged.
+        findings: artefacts in the image, and ``map on KIND`` where the map favours one.
     """
 
     map: ActivationMap
@@ -77,6 +78,7 @@ class ExplainedMap:
     reason: str = ""
     overlay: NDArray[np.uint8] | None = None
     doubt: float | None = None
+    findings: tuple[str, ...] = ()
 
 
 class ExplainWriter:
@@ -198,6 +200,8 @@ class ExplainWriter:
                         row["reason"] = entry.reason or "no region"
                     if entry.doubt is not None:
                         row["doubt"] = finite(entry.doubt)
+                    if entry.findings:
+                        row["findings"] = list(entry.findings)
                     masks.append(row)
                 if entry.overlay is not None:
                     self._write(f"overlays/{stem}_{tail}.png", png(entry.overlay), written)

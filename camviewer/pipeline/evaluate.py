@@ -18,8 +18,11 @@ from camviewer.formats.explain_reader import ExplainFolder, ImageRow, MapRow, re
 from camviewer.images.decode import read_image
 from camviewer.images.geometry import FloatMap, Size
 from camviewer.models.records import LoadRequest
+from camviewer.pipeline.attention_check import AttentionFigures, AttentionTally
 from camviewer.pipeline.truth import Truth, TruthFolder
 from camviewer.project.records import Run
+from camviewer.regions.artefacts import find_artefacts
+from camviewer.regions.find import BoolMask
 from camviewer.regions.refine import refine_mask
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ class Row:
     maps: MapMeasures | None
     triage: TriageMeasures | None
     faithfulness: Faithfulness | None = None
+    attention: AttentionFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ def evaluate(
     *,
     load: LoadRequest | None = None,
     faithfulness: bool = False,
+    attention: bool = False,
     on_image: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Report:
@@ -86,6 +91,8 @@ def evaluate(
         truth: masks or a COCO file, see `TruthFolder`.
         load: the run's network; then the same network with random weights is a second control.
         faithfulness: measure faithfulness too; needs `load`.
+        attention: say how much of the maps lies on the lesion, the border and artefacts, and with `load` how the
+            probability moves when each artefact is inpainted away.
         on_image: is told how many images are done, and of how many.
         cancelled: asked between images.
 
@@ -96,13 +103,20 @@ def evaluate(
     """
     results = read_explain(folder)
     known = TruthFolder(truth)
-    return _Measurement(results, known, load, faithfulness).run(on_image, cancelled)
+    return _Measurement(results, known, load, faithfulness, attention).run(on_image, cancelled)
 
 
 class _Measurement:
     def __init__(
-        self, results: ExplainFolder, known: TruthFolder, load: LoadRequest | None, faithfulness: bool
+        self,
+        results: ExplainFolder,
+        known: TruthFolder,
+        load: LoadRequest | None,
+        faithfulness: bool,
+        attention: bool,
     ) -> None:
+        self._attention: dict[Group, AttentionTally] = {}
+        self._attentive = attention
         self._results = results
         self._known = known
         self._run: Run = results.run
@@ -166,6 +180,24 @@ class _Measurement:
             for group, values in self._network.random_maps(pixels, _first_of_each(row.maps)):
                 self._control("random", group, values, row, truth, pixels)
             self._network.measure(pixels, row)
+        if self._attentive and pixels is not None and truth.mask is not None:
+            self._look(row, pixels, truth.mask)
+
+    def _look(self, row: ImageRow, pixels: Pixels, truth: BoolMask) -> None:
+        """Count where the maps of an image look."""
+        artefacts = find_artefacts(pixels)
+        for entry in _first_of_each(row.maps):
+            if entry.file is None:
+                continue
+            values = self._results.geometry(row, entry).upsample(self._results.read_map(entry))
+            self._attention.setdefault((entry.method, entry.layer), AttentionTally()).add(
+                values,
+                truth,
+                artefacts,
+                pixels=pixels,
+                class_index=entry.class_index,
+                scores=self._network.probabilities if self._network is not None else None,
+            )
 
     def _control(
         self, kind: str, group: Group, values: FloatMap, row: ImageRow, truth: Truth, pixels: Pixels | None
@@ -198,7 +230,7 @@ class _Measurement:
 
     def _pixels(self, row: ImageRow) -> Pixels | None:
         """Return the image where a control needs it and it can still be read."""
-        if self._network is None and self._run.rule.refine == "none":
+        if self._network is None and not self._attentive and self._run.rule.refine == "none":
             return None
         if row.source is None or not row.source.is_file():
             self._notes.append(
@@ -219,7 +251,9 @@ class _Measurement:
             name = f"{method} at {layer}" if layer else method
             name = f"random weights, {name}" if kind == "random" else name
             faithful = self._network.faithfulness(group) if self._network is not None and not kind else None
-            rows.append(Row(name, kind, tally.masks(), tally.maps(), tally.triage(), faithful))
+            looks = self._attention.get(group) if not kind else None
+            found = looks.figures() if looks is not None else None
+            rows.append(Row(name, kind, tally.masks(), tally.maps(), tally.triage(), faithful, found))
         return rows
 
 
@@ -280,6 +314,15 @@ class _Network:
                         continue
             self._random = Explainer(random_weights(self._classifier, seed=self._run.seed, pictures=pictures))
         return self._random
+
+    def probabilities(self, pixels: Pixels) -> NDArray[np.float64]:
+        """Return the probability of each class for an upright image."""
+        import torch
+
+        classifier = self._classifier
+        with torch.no_grad():
+            found = classifier.probabilities(classifier.logits(classifier.prepare(pixels)[0]))[0]
+        return np.asarray(found.double().cpu().numpy(), dtype=np.float64)
 
     def measure(self, pixels: Pixels, row: ImageRow) -> None:
         """Count faithfulness of an image's maps, where it is wanted."""

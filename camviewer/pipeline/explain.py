@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from camviewer.cam.requests import Explanation, MapRequest
 from camviewer.errors import CamviewerError, Cancelled, ExportError, ImageError, UsageError
+from camviewer.evaluation.attention import survey
 from camviewer.formats.explain_json import FILE, ExplainedBox, ExplainedMap, ExplainWriter, TopScore
 from camviewer.images.geometry import FloatMap, Size
 from camviewer.images.scan import ImageFile, scan
@@ -50,6 +51,8 @@ class MapResult:
         refine: refinement that drew the mask.
         reason: why the mask is empty, for example ``no positive evidence``; else empty.
         doubt: how likely the mask is wrong, 0..1, see `camviewer.regions.doubt`.
+        findings: artefacts in the image, and those that the map favours.
+        attention: share of the map's positive part on the mask; None without one.
     """
 
     map: ActivationMap
@@ -59,6 +62,8 @@ class MapResult:
     refine: str
     reason: str
     doubt: float | None = None
+    findings: tuple[str, ...] = ()
+    attention: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +100,18 @@ def find_in_map(pixels: Pixels, found: ActivationMap, rule: RegionRule, *, value
         values = found.geometry.upsample(found.values)
     regions = find_regions(values, rule)
     mask = refine_mask(pixels, values, rule, regions=regions, judge=True)
-    return MapResult(found, regions.boxes, mask.pixels, regions.level, mask.refine, mask.reason, mask.doubt)
+    seen = survey(pixels, values, mask.pixels)
+    return MapResult(
+        found,
+        regions.boxes,
+        mask.pixels,
+        regions.level,
+        mask.refine,
+        mask.reason,
+        mask.doubt,
+        seen.findings,
+        seen.inside,
+    )
 
 
 def explain_image(
@@ -125,7 +141,7 @@ def complete(path: Path, pixels: Pixels | None, outcome: Explanation | Failure, 
     try:
         maps = tuple(find_in_map(pixels, found, rule) for found in outcome.maps)
     except Exception as error:
-        return ImageResult(path, size, error=_failure(path, error))
+        return ImageResult(path, size, error=failure_of(path, error))
     return ImageResult(path, size, outcome, maps)
 
 
@@ -174,7 +190,7 @@ def _attempt(
         raise
     except Exception as error:
         if len(images) == 1:
-            return [_failure(paths[0], error)]
+            return [failure_of(paths[0], error)]
         log.info("a group of %d images failed, each is tried by itself: %r", len(images), error)
     return [
         outcome
@@ -183,7 +199,8 @@ def _attempt(
     ]
 
 
-def _failure(path: Path, error: Exception) -> Failure:
+def failure_of(path: Path, error: Exception) -> Failure:
+    """Return why an image has no result; the log gets what the sentence leaves out."""
     if isinstance(error, CamviewerError):
         log.info("%s: %s %s", path, error.message, error.details)
         return Failure(error.kind, error.message)
@@ -192,6 +209,27 @@ def _failure(path: Path, error: Exception) -> Failure:
     if isinstance(error, MemoryError):
         return Failure("memory", f"{name} cannot be computed. There is not enough memory for it.")
     return Failure("unexpected", f"{name} cannot be computed. The log tells why.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explained:
+    """What is written about one image.
+
+    Attributes:
+        size: upright (width, height).
+        top: scores, best first.
+        maps: with the boxes, masks and overlays that are kept; made one after the other where only one is to be held.
+    """
+
+    size: Size
+    top: tuple[TopScore, ...]
+    maps: Iterable[ExplainedMap]
+
+
+def explained(pixels: Pixels, explanation: Explanation, settings: ExplainSettings) -> Explained:
+    """Return what is written about an image, its maps lazily: one full-size mask is held for any number of classes."""
+    top = tuple(TopScore(s.index, s.name, s.logit, s.probability) for s in explanation.scores)
+    return Explained((pixels.shape[1], pixels.shape[0]), top, _explained_maps(pixels, explanation, settings))
 
 
 # --- a folder ---------------------------------------------------------------------------------------------------------
@@ -212,6 +250,13 @@ class ExplainReport:
     images: int
     failed: int
     total: int
+
+
+RowSource = Callable[
+    [ExplainSettings, Sequence[ImageFile], Computation, Callable[[], bool] | None],
+    Iterator[tuple[ImageFile, Explained | Failure]],
+]
+"""Yields what is written about each image, in order; raises `Cancelled` when asked to stop."""
 
 
 def find_images(inputs: Sequence[Path]) -> list[ImageFile]:
@@ -235,6 +280,7 @@ def explain_folder(
     images: Sequence[ImageFile],
     computation: Computation,
     *,
+    source: RowSource | None = None,
     on_image: Callable[[int, Path, Failure | None], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> ExplainReport:
@@ -248,6 +294,7 @@ def explain_folder(
         settings: what to do.
         images: of `find_images`.
         computation: the network of ``settings.load``.
+        source: computes elsewhere than in this process, see `camviewer.pipeline.cluster`.
         on_image: is told how many images are done, the last one, and why it failed.
         cancelled: asked between and inside forward passes.
 
@@ -262,8 +309,13 @@ def explain_folder(
     file: Path | None = None
     with ExplainWriter(settings.out, run, save_maps="maps" in settings.save) as writer:
         try:
-            for image, pixels, outcome in _outcomes(settings, images, computation, cancelled):
-                failure = _write(writer, image, pixels, outcome, settings)
+            rows = (
+                source(settings, images, computation, cancelled)
+                if source is not None
+                else (_local_rows(settings, images, computation, cancelled))
+            )
+            for image, row in rows:
+                failure = _write(writer, image, row)
                 done += 1
                 failed += failure is not None
                 if on_image is not None:
@@ -286,12 +338,12 @@ def _finish_quietly(writer: ExplainWriter) -> None:
         log.warning("the finished images cannot be kept: %s", error.message)
 
 
-def _outcomes(
+def _local_rows(
     settings: ExplainSettings,
     images: Sequence[ImageFile],
     computation: Computation,
     cancelled: Callable[[], bool] | None,
-) -> Iterator[tuple[ImageFile, Pixels | None, Explanation | Failure]]:
+) -> Iterator[tuple[ImageFile, Explained | Failure]]:
     paths = [image.path for image in images]
     size = computation.batch_size(settings.batch_size, settings.maps)
     with Decoder(paths, ahead=size) as decoder:
@@ -300,36 +352,26 @@ def _outcomes(
                 raise Cancelled
             group = explain_group(computation, decoder, paths, first, size, settings.maps, cancelled=cancelled)
             for image, (pixels, outcome) in zip(images[first:], group, strict=False):
-                yield image, pixels, outcome
+                if isinstance(outcome, Failure):
+                    yield image, outcome
+                else:
+                    assert pixels is not None
+                    yield image, explained(pixels, outcome, settings)
 
 
-def _write(
-    writer: ExplainWriter,
-    image: ImageFile,
-    pixels: Pixels | None,
-    outcome: Explanation | Failure,
-    settings: ExplainSettings,
-) -> Failure | None:
-    file = image.relative
-    if isinstance(outcome, Explanation) and pixels is not None:
+def _write(writer: ExplainWriter, image: ImageFile, row: Explained | Failure) -> Failure | None:
+    if isinstance(row, Explained):
         try:
-            writer.add_image(
-                file,
-                size=(pixels.shape[1], pixels.shape[0]),
-                top=[TopScore(s.index, s.name, s.logit, s.probability) for s in outcome.scores],
-                maps=_explained_maps(pixels, outcome, settings),
-                source=image.path,
-            )
+            writer.add_image(image.relative, size=row.size, top=row.top, maps=row.maps, source=image.path)
             return None
         except ExportError:
             raise
         except Exception as error:
-            outcome = _failure(image.path, error)
-    assert isinstance(outcome, Failure)
-    written = CamviewerError(outcome.message)
-    written.kind = outcome.kind
-    writer.add_error(file, written, source=image.path)
-    return outcome
+            row = failure_of(image.path, error)
+    written = CamviewerError(row.message)
+    written.kind = row.kind
+    writer.add_error(image.relative, written, source=image.path)
+    return row
 
 
 def _explained_maps(pixels: Pixels, explanation: Explanation, settings: ExplainSettings) -> Iterator[ExplainedMap]:
@@ -348,6 +390,7 @@ def _explained_maps(pixels: Pixels, explanation: Explanation, settings: ExplainS
             refine=result.refine,
             reason=result.reason,
             doubt=result.doubt,
+            findings=result.findings,
             overlay=overlay(
                 pixels,
                 values,

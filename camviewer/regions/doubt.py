@@ -9,7 +9,7 @@ rank: it means the same in every picture. docs/pseudo-masks.md shows how well it
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from camviewer.regions import consensus
 from camviewer.regions.channels import otsu
 from camviewer.regions.find import BoolMask
 from camviewer.regions.measures import iou
+from camviewer.regions.outline import trace
 from camviewer.regions.shapes import components, filled, frame, grown
 from camviewer.regions.work import Work
 
@@ -41,6 +42,8 @@ class Signs:
         inside: one minus the share of the outline on the image's frame or on an artefact.
         fit: share of the map's highest pixels, as many as the mask has, that lie in the mask.
         compact: root of ``4 pi area / outline^2``.
+        distinct: the step of colour across the outline against how much the surroundings vary along it
+            (`camviewer.regions.outline`).
     """
 
     agreement: float
@@ -50,9 +53,10 @@ class Signs:
     inside: float
     fit: float
     compact: float
+    distinct: float
 
 
-WEIGHTS = Signs(agreement=2.1, stability=2.5, separability=1.4, contrast=0.4, inside=2.8, fit=0.85, compact=1.9)
+WEIGHTS = Signs(agreement=2.1, stability=2.5, separability=1.4, contrast=0.4, inside=2.8, fit=0.85, compact=1.9, distinct=0.0)
 OFFSET = 6.8
 
 
@@ -69,7 +73,7 @@ def judge(work: Work, mask: BoolMask) -> Doubt:
     size = (work.energy.shape[1], work.energy.shape[0])
     small = np.asarray(cv2.resize(mask.view(np.uint8), size, interpolation=cv2.INTER_AREA), dtype=np.bool_)
     if not small.any():
-        return Doubt(1.0, Signs(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+        return Doubt(1.0, Signs(*[0.0] * len(fields(Signs))))
     signs = _signs(work, small)
     evidence = sum(weight * sign for weight, sign in zip(astuple(WEIGHTS), astuple(signs), strict=True))
     return Doubt(1 / (1 + math.exp(evidence - OFFSET)), signs)
@@ -115,6 +119,7 @@ def _signs(work: Work, mask: BoolMask) -> Signs:
         inside=1 - float(edge[points[:, 1], points[:, 0]].mean()),
         fit=float((mask & (work.energy >= max(float(top), 1e-6))).sum()) / area,
         compact=math.sqrt(min(1.0, 4 * math.pi * area / around**2)),
+        distinct=trace(mask, edge, seen, work.lab).distinct,
     )
 
 

@@ -30,3 +30,7 @@ class RegionRule:
     normalise: Normalise = "positive"
     refine: str = "none"
     refine_parameters: dict[str, Any] = field(default_factory=dict)
+
+
+START = RegionRule(refine="auto")
+"""Until another one is chosen: boxes by the 20 % rule, masks by the refinement that measures best."""

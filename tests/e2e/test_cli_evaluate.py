@@ -66,7 +66,7 @@ def test_masks_agree_with_themselves(run, explained, tmp_path):
 
 def test_the_table_names_both_controls(run, explained, checkpoint, tmp_path):
     copy_masks(explained, tmp_path / "truth")
-    words = ("--weights", checkpoint, "--input-size", 64, "--faithfulness")
+    words = ("--weights", checkpoint, "--input-size", 64, "--faithfulness", "--attention")
     status, said, errors = run("evaluate", explained, "--truth", tmp_path / "truth", *words)
     assert (status, errors) == (0, "")
     lines = [line for line in said.splitlines() if line.strip()]
@@ -76,6 +76,7 @@ def test_the_table_names_both_controls(run, explained, checkpoint, tmp_path):
     assert any(line.startswith("random weights, gradcam at ") for line in lines)
     assert "average drop" in said
     assert "insertion" in said
+    assert "energy over area (1.0 is chance): lesion" in said
 
 
 def test_another_network_is_refused(run, explained, tmp_path):
