@@ -81,7 +81,7 @@ def test_an_explain_folder_gives_its_first_masks_and_says_unreviewed(tmp_path: P
     manifest = json.loads((tmp_path / "coco" / "run.json").read_text(encoding="utf-8"))
     assert manifest["runs"] == [json.loads(json.dumps(a_run().to_json()))]
     assert manifest["review"] == "unreviewed"
-    assert manifest["images"][0] == {"file": "a.jpg", "status": "unreviewed"}
+    assert manifest["images"][0] == {"file": "a.jpg", "name": "a", "status": "unreviewed"}
     assert json.loads((tmp_path / "coco" / "export-coco.json").read_text(encoding="utf-8"))["images"] == 2
     assert not list(tmp_path.glob(".camviewer*"))
 
