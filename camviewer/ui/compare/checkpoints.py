@@ -280,8 +280,8 @@ class CheckpointPage(QWidget):
         image = self.image
         if image is None:
             return
-        # A cell counts with 1/Z of its value behind a mean and with all of it behind a maximum, so each head has a scale
-        # of its own. Controls do not count: a random network's values are no measure for the others.
+        # A cell counts with 1/Z of its value behind a mean and with all of it behind a maximum, so each head has its
+        # own scale. Controls do not count: a random network's values are no measure for the others.
         peaks: dict[str, float] = {}
         for found, measured in zip(image.maps, self._rows, strict=True):
             if found is not None and not measured.name.control:
