@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from camviewer.cam.capture import Capture
-from camviewer.cam.fast import FastCopy, agrees, fast_copy
+from camviewer.cam.fast import FastCopy, agrees, batch_copy, fast_copy
 from camviewer.cam.taps import is_out_of_memory, tap
 from camviewer.errors import Cancelled, ModelError
 from camviewer.models.classifier import Classifier
@@ -44,6 +44,7 @@ class Device:
 
     Attributes:
         notices: sentences for the user about this request.
+        agreement: lowest correlation of reduced with exact maps, measured on a few units; None until it was.
     """
 
     def __init__(self, classifier: Classifier, *, precision: str = "exact") -> None:
@@ -53,10 +54,11 @@ class Device:
         self._reset()
 
     def _reset(self) -> None:
-        self._warm = False
+        self._warm = self._warm_for_masks = False
         self._exact: FastCopy | None = None
+        self._batches: FastCopy | None = None
         self._reduced: FastCopy | None = None
-        self._deviation = 0.0
+        self.agreement: float | None = None
 
     @property
     def where(self) -> torch.device:
@@ -77,45 +79,64 @@ class Device:
         assert logits is not None
         return logits
 
-    def masked_logits(self, batch: Tensor) -> Tensor:
-        """Return logits ``[N, classes]`` of masked inputs; nothing is tapped in such a pass."""
+    def masked_logits(self, batch: Tensor, *, exact: bool = False) -> Tensor:
+        """Return logits ``[N, classes]`` of masked inputs; nothing is tapped in such a pass.
+
+        Args:
+            batch: ``[N, C, h, w]``.
+            exact: in float32 whatever the precision of this device.
+        """
         with torch.inference_mode():
-            if self._reduced is not None:
+            if self._reduced is not None and not exact:
                 small = batch.to(self.where, torch.bfloat16, memory_format=torch.channels_last)
                 logits = pick_logits(self._reduced.network(small))
                 assert logits is not None
                 return logits
-            return self.logits(batch, None if self._exact is None else self._exact.network)
+            best = self._batches or self._exact
+            return self.logits(batch, None if best is None else best.network)
 
     def warm(self, capture: Capture, layouts: dict[str, Layout]) -> None:
-        """Make the faster copies once, and check them with a capture of the original network.
+        """Make the faster copy once, and check it with a capture of the original network, for one pass.
 
         A copy that moves the logits, or the activations of a tap that it serves, by more than rounding is not used.
-        Costs one pass for each copy.
 
         Args:
             capture: with logits, and activations of the taps.
             layouts: of these taps.
         """
-        if self._warm or capture.logits is None:
+        if self._warm or capture.logits is None or self._dtype != torch.float32:
             return
+        network, memory_format = self.classifier.network, self._format
+        self._exact = self._copied(
+            lambda: fast_copy(network, memory_format=memory_format), lambda copy: self._agrees(copy, capture, layouts)
+        )
         self._warm = True
-        if self._dtype != torch.float32:
-            return
-        with torch.no_grad():
-            self._exact = self._copied(lambda copy: self._agrees(copy, capture, layouts))
-            if self.precision == "fast" and self._has_bfloat16():
-                self._reduced = self._copied(lambda copy: self._is_finite(copy, capture), dtype=torch.bfloat16)
 
-    def _copied(self, good: Callable[[FastCopy], bool], *, dtype: torch.dtype | None = None) -> FastCopy | None:
+    def warm_for_masks(self, capture: Capture, layouts: dict[str, Layout]) -> None:
+        """As `warm`, and make the variant for masked inputs: in reduced precision, or for batches; for two passes."""
+        self.warm(capture, layouts)
+        if self._warm_for_masks or not self._warm:
+            return
+        if self.precision == "fast" and self._has_bfloat16():
+            network = self.classifier.network
+            self._reduced = self._copied(
+                lambda: fast_copy(network, dtype=torch.bfloat16), lambda copy: self._is_finite(copy, capture)
+            )
+        elif self._exact is not None:
+            original = self._exact
+            self._batches = self._copied(
+                lambda: batch_copy(original), lambda copy: self._agree_in_batches(copy, original, capture)
+            )
+        self._warm_for_masks = True
+
+    def _copied(self, make: Callable[[], FastCopy | None], good: Callable[[FastCopy], bool]) -> FastCopy | None:
         """Return a faster copy that `good` approves of."""
-        memory_format = self._format if dtype is None else torch.channels_last
         try:
-            copy = fast_copy(self.classifier.network, dtype=dtype, memory_format=memory_format)
-            if good(copy):
-                return copy
+            with torch.no_grad():
+                copy = make()
+                if copy is None or good(copy):
+                    return copy
         except Cancelled:
-            self._warm = False
             raise
         except Exception as error:  # a network that does not bear being rewritten, in as many ways as there are
             if is_out_of_memory(error):
@@ -134,6 +155,10 @@ class Device:
             agrees(capture.activations[name], to_grid(taps[name], layout)[0]) for name, layout in served.items()
         )
 
+    def _agree_in_batches(self, candidate: FastCopy, original: FastCopy, capture: Capture) -> bool:
+        dimmed = torch.linspace(1, 0.3, self.masked_chunk(capture.X)).view(-1, 1, 1, 1) * capture.X
+        return agrees(self.logits(dimmed, original.network), self.logits(dimmed, candidate.network))
+
     def _is_finite(self, candidate: FastCopy, capture: Capture) -> bool:
         found = pick_logits(candidate.network(capture.X[None].to(self.where, torch.bfloat16)))
         return found is not None and bool(torch.isfinite(found).all())
@@ -147,11 +172,6 @@ class Device:
     def masked_precision(self) -> str:
         """Return ``fast`` when masked passes run in reduced precision."""
         return "exact" if self._reduced is None else "fast"
-
-    @property
-    def masked_flags(self) -> set[str]:
-        """Return what maps of masked passes have to say about their precision."""
-        return set() if self._reduced is None else {"bfloat16", f"logits moved by {self._deviation:.2%}"}
 
     @property
     def _dtype(self) -> torch.dtype:

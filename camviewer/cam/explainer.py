@@ -20,7 +20,7 @@ from camviewer.cam.maps import MapMaker
 from camviewer.cam.passes import Passes
 from camviewer.cam.requests import ClassUnits, Explanation, MapRequest
 from camviewer.cam.taps import cancellable
-from camviewer.cam.tasks import Check, Job, Listeners, Partial, Progress, Settings, Task, ranking
+from camviewer.cam.tasks import Check, How, Job, Listeners, Partial, Progress, Settings, Task, ranking
 from camviewer.cam.units import Pooled, pooled_units, rank_units
 from camviewer.errors import MethodError
 from camviewer.models.classifier import Classifier
@@ -32,6 +32,8 @@ Pixels = NDArray[np.uint8]
 CACHE_BYTES = 256 * 2**20
 SCALES = (0.75, 1.25)
 """Besides 1, the input sizes of ``multiscale``."""
+MIRRORED = {"flip": ((2,),), "flips": ((2,), (1,), (1, 2))}
+"""Axes of the input ``[C, H, W]`` and of maps ``[T, h, w]`` along which the further views are mirrored."""
 
 
 @dataclass(slots=True, eq=False)
@@ -239,12 +241,12 @@ class Explainer:
             if job.key is not None:
                 self.cache.put(job.key, job.base)
 
-    def _further_views(self, base: Capture, request: MapRequest) -> list[tuple[Capture, str]]:
-        if request.tta == "flip":
-            return [(Capture(base.X.flip(-1), base.plan), "mirrored")]
+    def _further_views(self, base: Capture, request: MapRequest) -> list[tuple[Capture, How]]:
         if request.tta == "none":
             return []
-        views = []
+        if request.tta in MIRRORED:
+            return [(Capture(base.X.flip(axes), base.plan), axes) for axes in MIRRORED[request.tta]]
+        views: list[tuple[Capture, How]] = []
         for scale in SCALES:
             size = [max(1, round(side * scale)) for side in base.X.shape[1:]]
             X = functional.interpolate(base.X[None], size=size, mode="bilinear", align_corners=False, antialias=True)
@@ -329,8 +331,8 @@ class Explainer:
             found = self._maker.maps(task)
             size = (found.shape[2], found.shape[1])
             grid = grids.make_grid(size, capture.size, view.cells if request.offset else None)
-            if how == "mirrored":
-                found, grid = found.flip(-1), grid.mirrored(capture.size[0])
+            if isinstance(how, tuple):
+                found, grid = found.flip(how), grid.mirrored(capture.size, how)
             elif how == "scaled":
                 (width, height), (base_width, base_height) = capture.size, job.base.size
                 grid = grid.scaled((base_width / width, base_height / height))

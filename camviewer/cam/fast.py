@@ -23,13 +23,13 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from camviewer.cam.packed import NOTHING, Activation, PackedConv2d, activation_of, can_pack, packable
+from camviewer.cam.packed import NOTHING, RELU, Activation, PackedConv2d, activation_of, can_pack, packable
+from camviewer.cam.winograd import WinogradConv2d, chosen
 
 TOLERANCE = 5e-5
 """How far the copy may move logits and activations, relative to the largest of them. Stock float32 itself is up to
 1.3e-5 off float64 (measured on random googlenet and efficientnet_b0, the copy up to 1.8e-5); a wrong copy is off by
 orders of magnitude more."""
-RELU: Activation = ("relu", ())
 ITSELF = ".itself"
 """Where a module lies whose name a mark took because other calls of it were put together with convolutions."""
 
@@ -86,6 +86,15 @@ def fast_copy(
         return lowered.finished(modules)
     replaced = {id(module): modules[path] for path, module in tree.named_modules()}
     return FastCopy(_rebuilt(tree, replaced, {}), frozenset())
+
+
+def batch_copy(made: FastCopy) -> FastCopy | None:
+    """Return a variant for batches of inputs, which shares all but the weights of some convolutions.
+
+    Those are computed as `camviewer.cam.winograd` says; None where the network has none of them.
+    """
+    replaced: dict[int, nn.Module] = {id(conv): WinogradConv2d(conv) for conv in chosen(made.network)}
+    return FastCopy(_rebuilt(made.network, replaced, {}), made.changed) if replaced else None
 
 
 class _Mark(nn.Module):

@@ -29,12 +29,18 @@ class Grid:
         cells = self.cells if self.measured else None
         return Geometry(plan.image_size, plan.input_size, self.size, plan.input_to_image, cells)
 
-    def mirrored(self, width: int) -> Grid:
-        """Return the grid of a map that was made on the mirrored input and turned back, for an input of `width`."""
-        (x, y), (step, step_y) = self.cells.start, self.cells.step
-        return Grid(
-            self.size, CellPositions((width - 1 - x - step * (self.size[0] - 1), y), (step, step_y)), self.measured
-        )
+    def mirrored(self, input_size: Size, axes: tuple[int, ...]) -> Grid:
+        """Return the grid of a map that was made on a mirrored input and turned back.
+
+        Args:
+            input_size: (width, height) of the input.
+            axes: 2 where columns, 1 where rows are mirrored.
+        """
+        start = list(self.cells.start)
+        for i, axis in enumerate((2, 1)):
+            if axis in axes:
+                start[i] = input_size[i] - 1 - start[i] - self.cells.step[i] * (self.size[i] - 1)
+        return Grid(self.size, CellPositions((start[0], start[1]), self.cells.step), self.measured)
 
     def scaled(self, ratio: tuple[float, float]) -> Grid:
         """Return the grid in the coordinates of an input whose sides are `ratio` times as long."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from camviewer.cam import closed, further, grids, methods, scorecam
+from camviewer.cam import closed, further, grids, methods, sampling, scorecam
 from camviewer.cam.device import Device
 from camviewer.cam.requests import contrast_class
 from camviewer.cam.targets import rows
@@ -34,6 +34,9 @@ def masked_maps(task: Task, device: Device) -> Tensor:
             device.fall_back()
     task.capture.runs[key] = run
     online = scorecam.accumulate(run, _target_rows(task, device, run.A), weighing)
+    flags = _left_out_flags(task, device, run, masking, weighing)
+    for flag, measured in zip(task.flags, flags, strict=True):
+        flag.update(measured)
     for flag, effective in zip(task.flags, online.effective().tolist(), strict=True):
         flag.update(run.flags)
         flag.add(f"effective units {effective:.1f} of {len(run.A)}")
@@ -46,7 +49,7 @@ def _masked_run(
     capture, listeners = task.capture, task.listeners
     A = task.view.activations(capture).to(device.where)
     X = capture.X.to(device.where)
-    device.warm(capture, {task.view.tap: task.view.layout})
+    device.warm_for_masks(capture, {task.view.tap: task.view.layout})
     steps = scorecam.score_cam(
         device.masked_logits,
         X,
@@ -76,8 +79,57 @@ def _masked_run(
                     ActivationMap(class_index, task.method, task.view.name, values, geometry, 0.0, precision, flags)
                 )
     assert run is not None
-    run.flags.update(device.masked_flags)
+    if device.masked_precision == "fast":
+        run.flags.update(_precision_flags(task, device, run, masking, weighing))
     return run
+
+
+def _precision_flags(
+    task: Task, device: Device, run: scorecam.ScoreRun, masking: scorecam.Masking, weighing: scorecam.Weighing
+) -> set[str]:
+    """Return what a run in bfloat16 has to say; how far it agrees is measured once for a network on its device."""
+    if device.agreement is None:
+        units = sampling.spread(run.order, sampling.CHECKED_UNITS)
+        exact = _sampled(task, device, run, units, masking)
+        if exact is not None:
+            targets = _target_rows(task, device, run.A)
+            device.agreement = sampling.precision_agreement(run, units, exact, targets, weighing)
+    if device.agreement is None:
+        return {"bfloat16"}
+    return {"bfloat16", f"agrees {device.agreement:.4f} with float32 on a sample of units"}
+
+
+def _left_out_flags(
+    task: Task, device: Device, run: scorecam.ScoreRun, masking: scorecam.Masking, weighing: scorecam.Weighing
+) -> list[set[str]]:
+    """Return for each target how far the strongest units' map agrees with an estimate of all units' map."""
+    left_out = torch.nonzero(~run.done).flatten().to(run.A.device)
+    if not len(left_out):
+        return [set() for _ in task.targets]
+    if run.sampled is None:
+        units = sampling.spread(left_out, max(4, len(run.order) // sampling.LEFT_OUT_SHARE))
+        logits = _sampled(task, device, run, units, masking)
+        if logits is None:
+            return [set() for _ in task.targets]
+        run.sampled = (units, logits)
+    units, logits = run.sampled
+    targets = _target_rows(task, device, run.A)
+    found = sampling.completeness(run, units, logits, len(left_out), targets, weighing)
+    return [{f"agrees about {value:.3f} with all units ({len(units)} more looked at)"} for value in found]
+
+
+def _sampled(
+    task: Task, device: Device, run: scorecam.ScoreRun, units: Tensor, masking: scorecam.Masking
+) -> Tensor | None:
+    X = task.capture.X.to(run.A.device)
+    return scorecam.sampled_logits(
+        lambda batch: device.masked_logits(batch, exact=True),
+        X,
+        run.A,
+        units,
+        masking=masking,
+        black=_black(device.classifier),
+    )
 
 
 def ablation_maps(task: Task, device: Device) -> Tensor:

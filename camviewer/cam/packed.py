@@ -17,12 +17,13 @@ from torch import Tensor, nn
 Activation = tuple[str, tuple[float, ...]]
 """Name of an activation in oneDNN, and its parameters."""
 NOTHING: Activation = ("none", ())
+RELU: Activation = ("relu", ())
 
 
 def activation_of(module: nn.Module) -> Activation | None:
     """Return the activation that a module is, None for other modules."""
     if type(module) is nn.ReLU:
-        return ("relu", ())
+        return RELU
     if type(module) is nn.ReLU6:
         return ("hardtanh", (0.0, 6.0))
     if type(module) is nn.SiLU:
@@ -38,20 +39,30 @@ class PackedConv2d(nn.Module):
     Args:
         conv: on the CPU, with zeros as padding; it is not changed.
         activation: behind convolution and addition; behind an addition ``relu`` alone.
+
+    Attributes:
+        window: padding, stride, dilation and groups.
+        bias: ``[K]`` or None.
     """
 
     def __init__(self, conv: nn.Conv2d, activation: Activation = NOTHING) -> None:
         super().__init__()
         assert packable(conv) and isinstance(conv.padding, tuple)
-        self._window = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
-        self._weight = torch.ops.aten.mkldnn_reorder_conv2d_weight(conv.weight.detach().to_mkldnn(), *self._window)
-        self._bias = None if conv.bias is None else conv.bias.detach().clone()
-        self._activation = activation
+        self.window = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
+        self._weight = torch.ops.aten.mkldnn_reorder_conv2d_weight(conv.weight.detach().to_mkldnn(), *self.window)
+        self.bias = None if conv.bias is None else conv.bias.detach().clone()
+        self.activation = activation
+
+    @property
+    def weight(self) -> Tensor:
+        """The weights in their plain order, ``[K, C / groups, rows, columns]``."""
+        plain: Tensor = self._weight.to_dense()
+        return plain
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
         """Return ``[N, K, h, w]`` for `x` ``[N, C, H, W]``; `other`, if there is one, has the result's shape."""
-        name, numbers = self._activation
-        parameters: tuple[Any, ...] = (self._weight, self._bias, *self._window)
+        name, numbers = self.activation
+        parameters: tuple[Any, ...] = (self._weight, self.bias, *self.window)
         if other is None:
             out: Tensor = torch.ops.mkldnn._convolution_pointwise(x, *parameters, name, list(numbers), "")
             return out
@@ -82,7 +93,7 @@ def can_pack(dtype: torch.dtype) -> bool:
     try:
         with torch.inference_mode():
             conv = conv.to(dtype)
-            plain, packed = conv(x), PackedConv2d(conv, ("relu", ()))
+            plain, packed = conv(x), PackedConv2d(conv, RELU)
             alone = torch.allclose(packed(x).float(), plain.relu().float(), atol=tolerance)
             added = torch.allclose(packed(x, other).float(), (plain + other).relu().float(), atol=tolerance)
         return alone and added

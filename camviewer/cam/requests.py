@@ -12,7 +12,7 @@ from camviewer.images.geometry import FloatMap, Geometry, InputPlan
 from camviewer.models.records import ClassScore
 from camviewer.project.records import ActivationMap
 
-TTA = ("none", "flip", "multiscale")
+TTA = ("none", "flip", "flips", "multiscale")
 FUSE = ("none", "mean", "max")
 
 
@@ -27,8 +27,8 @@ class MapRequest:
         parameters: values by method and parameter name; missing ones take their default.
         target: ``score``, ``negative`` (the map of ``-S_c``) or ``contrast:J`` (the map of ``S_c - S_J``).
         offset: place cells by their measured positions instead of the even grid.
-        tta: ``none``, ``flip`` (mean of the image's and its mirror image's map) or ``multiscale`` (mean over the
-            input at 0.75, 1 and 1.25 of its size).
+        tta: ``none``, ``flip`` (mean of the image's and its mirror image's map), ``flips`` (mirrored left to right,
+            top to bottom, both and not) or ``multiscale`` (mean over the input at 0.75, 1 and 1.25 of its size).
         fuse: ``none`` (a map for each layer), or ``mean`` or ``max`` of the layers' maps, each divided by its
             largest magnitude, on the finest layer's grid.
         seed: of noise and random weights.

@@ -28,6 +28,7 @@ Perturbation = Literal["none", "activation", "input", "integrate"]
 Forward = Callable[[Tensor], Tensor]
 """Masked inputs ``[N, C, H, W]`` to logits ``[N, classes]``."""
 
+SAMPLED_AT_ONCE = 4
 BLUR_SHARE = 0.05
 """Standard deviation of the blurred baseline, as a share of the input's shorter side."""
 
@@ -75,6 +76,7 @@ class ScoreRun:
         order: varying units, strongest (largest standard deviation) first.
         constant: indices of constant units.
         passes: masked inputs that went through the network, the baseline included.
+        sampled: units that were left out but looked at, and their logits.
     """
 
     A: Tensor
@@ -84,6 +86,7 @@ class ScoreRun:
     constant: Tensor
     passes: int = 0
     flags: set[str] = field(default_factory=set)
+    sampled: tuple[Tensor, Tensor] | None = None
 
     @property
     def total(self) -> int:
@@ -260,6 +263,20 @@ def score_cam(
         run.passes += len(part) * masking.samples
         start += len(part)
         yield run, part
+
+
+def sampled_logits(
+    forward: Forward, X: Tensor, A: Tensor, units: Tensor, *, masking: Masking, black: Tensor
+) -> Tensor | None:
+    """Return the logits ``[n, classes]`` of some units, to compare with; None when memory ran out."""
+    background = baseline_input(X, masking.baseline, black=black)
+    rows = []
+    for part in torch.split(units, SAMPLED_AT_ONCE):
+        found = _try_chunk(forward, X, background, A, part, masking, chunk=SAMPLED_AT_ONCE)
+        if found is None:
+            return None
+        rows.append(found)
+    return torch.cat(rows)
 
 
 def _try_chunk(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,6 +20,8 @@ Progress = Callable[[int, int], None]
 Partial = Callable[[ActivationMap], None]
 Check = Callable[[], bool]
 Settings = dict[str, Value]
+How = Literal["as is", "scaled"] | tuple[int, ...]
+"""How a view was made of the input; numbers are the axes of ``[C, H, W]`` it is mirrored along."""
 
 
 @dataclass(slots=True)
@@ -36,7 +39,7 @@ class Job:
 
     base: Capture
     key: Hashable
-    views: list[tuple[Capture, str]] = field(default_factory=list)
+    views: list[tuple[Capture, How]] = field(default_factory=list)
     classes: tuple[int, ...] = ()
     targets: dict[str, list[Target]] = field(default_factory=dict)
     seconds: float = 0.0

@@ -105,6 +105,8 @@ def _without_file(spec: ArchitectureSpec, request: LoadRequest) -> _Loaded:
         f"{spec.title} has random weights (seed {request.seed}): maps show nothing that was learned. "
         "Choose a weights file."
     )
+    if not spec.own and any(entry.path.is_file() for entry in entries):
+        warning += " The published weights on this machine are damaged."
     network = architectures.build(spec.name, plan, seed=request.seed)
     loaded = _Loaded(network, spec.name, "random", "", size=(spec.input_size, spec.input_size), warnings=[warning])
     if not spec.own:

@@ -117,8 +117,17 @@ def fetch(published: Published) -> None:
 
 
 def read(published: Published) -> tuple[dict[str, Tensor], str]:
-    """Return the tensors of weights in the cache, and the SHA-256 of the file."""
+    """Return the tensors of weights in the cache, and the SHA-256 of the file.
+
+    Raises:
+        CheckpointError: when the file is not there, or is not what was published.
+    """
     if not cached(published):
+        if published.path.is_file():
+            raise CheckpointError(
+                f"The weights {published.name} on this machine are damaged: {published.path.name} is not the file that "
+                "was published. Delete it, then allow the download or give a local file."
+            )
         raise CheckpointError(
             f"The weights {published.name} are not on this machine. Allow the download, or give a local file."
         )

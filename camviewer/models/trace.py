@@ -61,9 +61,13 @@ class Node:
     def above_views(self) -> Node:
         """Return the node that computed the values: this one without reordering operations."""
         node = self
-        while node.op in TRANSPARENT and node.inputs:
+        while node.inputs and (node.op in TRANSPARENT or node._is_whole_slice()):
             node = node.inputs[0]
         return node
+
+    def _is_whole_slice(self) -> bool:
+        """Return whether a selection took everything, as ``scores[:, 0]`` does where there is one score."""
+        return self.op in ("select", "slice") and math.prod(self.shape) == math.prod(self.inputs[0].shape)
 
 
 @dataclass(slots=True, eq=False)

@@ -14,9 +14,11 @@ from probe import draw_pixels
 from torch import Tensor, nn
 
 from camviewer.cam import explainer as explainer_module
+from camviewer.cam import grids
 from camviewer.cam.explainer import Explainer
 from camviewer.cam.requests import MapRequest
 from camviewer.errors import Cancelled, LayerError, MethodError, ModelError, UsageError
+from camviewer.images.geometry import CellPositions
 
 PIXELS = draw_pixels(5, width=50, height=40)
 GRADIENT_METHODS = ("gradcam", "gradcampp", "hirescam", "layercam", "xgradcam", "eigengradcam")
@@ -323,6 +325,23 @@ def test_single_logit(weight: float) -> None:
     assert found.scores[0].probability == pytest.approx(1 / (1 + np.exp(-found.scores[0].logit)), abs=1e-6)
 
 
+class Flat(Small):
+    """One score an image, as a vector."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)[:, 0]
+
+
+def test_a_single_score_without_its_axis_has_a_head_too() -> None:
+    expected, found = (seeded(lambda kind=kind: kind(classes=1)) for kind in (Small, Flat))
+    owner = classifier(found, activation="sigmoid")
+    assert owner.head.kind == "gap_linear"
+    np.testing.assert_array_equal(
+        values(explain(expected, PIXELS, methods=("cam", "gradcam"))),
+        values(explain(found, PIXELS, methods=("cam", "gradcam"))),
+    )
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_networks_give_finite_maps(dtype: torch.dtype) -> None:
     network = seeded(lambda: Small(pool="deep"))
@@ -409,6 +428,27 @@ def test_flip_averaging_is_symmetric() -> None:
             first = here.geometry.upsample(here.values)
             second = there.geometry.upsample(there.values)[:, ::-1]
             assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (0, 1)])
+def test_flips_average_over_both_axes(axes: tuple[int, ...]) -> None:
+    network = seeded(Small)
+    here = explain(network, PIXELS, tta="flips", classes=(1,), offset=False).maps[0].values
+    there = explain(network, np.flip(PIXELS, axes).copy(), tta="flips", classes=(1,), offset=False).maps[0].values
+    np.testing.assert_allclose(here, np.flip(there, axes), atol=1e-6)
+    one = explain(network, PIXELS, tta="flip", classes=(1,), offset=False).maps[0].values
+    upturned = explain(network, PIXELS[::-1].copy(), tta="flip", classes=(1,), offset=False).maps[0].values
+    np.testing.assert_allclose(here, (one + upturned[::-1]) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("axes", [(1,), (2,), (1, 2)])
+def test_mirrored_grids_lie_where_the_cells_look(axes: tuple[int, ...]) -> None:
+    grid = grids.make_grid((5, 4), (40, 30), CellPositions((3.0, 1.5), (8.0, 7.0)))
+    found = grid.mirrored((40, 30), axes)
+    for i, axis in enumerate((2, 1)):
+        cells = grid.cells.start[i] + grid.cells.step[i] * np.arange(grid.size[i])
+        expected = (40, 30)[i] - 1 - cells[::-1] if axis in axes else cells
+        np.testing.assert_allclose(found.cells.start[i] + found.cells.step[i] * np.arange(grid.size[i]), expected)
 
 
 def test_multiscale_averages_on_the_finest_grid() -> None:

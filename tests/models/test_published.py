@@ -67,9 +67,14 @@ def test_weights_in_the_cache_are_used_where_their_digest_is_right(offline, tmp_
 def test_a_cached_file_with_another_digest_is_not_used(offline):
     entry = published.of_architecture("squeezenet1_1")[0]
     torch.save(torchvision.models.squeezenet1_1().state_dict(), entry.path)
-    assert load_classifier(LoadRequest(model="squeezenet1_1", device="cpu")).identity.weights == "random"
+    loaded = load_classifier(LoadRequest(model="squeezenet1_1", device="cpu"))
+    assert loaded.identity.weights == "random" and any("damaged" in warning for warning in loaded.warnings)
+    request = LoadRequest(model="squeezenet1_1", weights="torchvision:DEFAULT", device="cpu")
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_classifier(request)
+    entry.path.unlink()
     with pytest.raises(CheckpointError, match="not on this machine"):
-        load_classifier(LoadRequest(model="squeezenet1_1", weights="torchvision:DEFAULT", device="cpu"))
+        load_classifier(request)
 
 
 @pytest.mark.parametrize(("name", "layer"), [("timm:test_resnet", "layer4"), ("timm:test_vit", "blocks.5.norm1")])
