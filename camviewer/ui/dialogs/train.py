@@ -55,6 +55,7 @@ class TrainDialog(PanelDialog):
         self._dialogs = dialogs
         self._project: Path | None = None
         self._model: LoadRequest | None = None
+        self._device = "auto"
         self._request: TrainRequest | None = None
         self._running = False
         self._reports: list[EpochReport] = []
