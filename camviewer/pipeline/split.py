@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import itertools
 import random
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -65,6 +66,7 @@ class GroupColumn:
 _TOGETHER = ("lesion", "patient", "case", "subject", "participant", "person", "group", "study", "exam")
 _LARGEST_TABLE = 256 << 20
 _TABLES = 8
+_MOST_ENTRIES = 20_000
 
 
 def find_group_columns(folders: Iterable[Path]) -> list[GroupColumn]:
@@ -75,7 +77,9 @@ def find_group_columns(folders: Iterable[Path]) -> list[GroupColumn]:
     tables: dict[Path, None] = {}
     for folder in folders:
         with contextlib.suppress(OSError):
-            found = [path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.is_file()]
+            # A window waits for this: in a folder of a hundred thousand images a table is not looked for to the end.
+            listed = itertools.islice(folder.iterdir(), _MOST_ENTRIES)
+            found = [path for path in listed if path.suffix.lower() == ".csv" and path.is_file()]
             tables.update(dict.fromkeys(sorted(found)))
     columns = []
     for path in list(tables)[:_TABLES]:

@@ -20,6 +20,7 @@ from camviewer.formats.output import FileRow, Output
 from camviewer.pipeline.export import ExportRequest, export
 from camviewer.pipeline.export_records import size_words
 from camviewer.pipeline.importing import ImportRequest, import_annotations
+from camviewer.pipeline.split import find_group_columns, keeps_together
 from camviewer.project.records import Mask
 from camviewer.project.store import Project
 
@@ -235,3 +236,18 @@ def test_doubt_goes_along_until_a_person_looked(tmp_path: Path) -> None:
     assert [row["attributes"].get("doubt") for row in rows] == [0.75, None]
     sure = export(replace(request, max_doubt=0.5), dry_run=True)
     assert (sure.images, sure.left_out) == (1, {"in doubt": 1})
+
+
+def test_columns_that_keep_images_together_come_first(tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text("image_id,age,Patient\na,1,2\n")
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfimage,sex,lesion_id\r\na,f,L1\r\n")
+    (tmp_path / "broken.csv").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "folder.csv").mkdir()
+    found = find_group_columns([tmp_path, tmp_path, tmp_path / "absent"])
+    assert [(entry.path.name, entry.column) for entry in found] == [
+        ("a.csv", "lesion_id"),
+        ("b.csv", "Patient"),
+        ("a.csv", "sex"),
+        ("b.csv", "age"),
+    ]
+    assert [keeps_together(entry.column) for entry in found] == [True, True, False, False]
