@@ -14,7 +14,7 @@ from camviewer.catalogue.methods import BY_NAME, METHODS
 from camviewer.errors import CamviewerError
 from camviewer.project.records import ActivationMap, Run
 from camviewer.project.store import Project
-from camviewer.regions.rules import RegionRule
+from camviewer.regions.rules import START, RegionRule
 from camviewer.ui.job_board import JobBoard
 from camviewer.ui.panels.method import MethodChoice
 from camviewer.ui.results import keep_result
@@ -104,7 +104,7 @@ class Computing(QObject):
         self.summary: ModelSummary | None = None
         self.choice = MethodChoice()
         self.layers: tuple[str, ...] = ()
-        self.rule = RegionRule()
+        self.rule: RegionRule = START
         self.class_index: int | None = None
         self.pinned: int | None = None
         self._maps: dict[int, ActivationMap] = {}
@@ -421,13 +421,23 @@ class Computing(QObject):
         self.scores_ready.emit(explanation.scores)
         self.class_changed.emit(self.class_index)
         self.identity_checked.emit(explanation.identity_error)
+        # The rest in events of their own: all at once it would hold up the window for a frame or two.
+        QTimer.singleShot(0, self, lambda: self._show_answer(ready, current.record.id))
+        for notice in explanation.notices:
+            self.said.emit(notice, "", "warn")
+
+    def _show_answer(self, ready: MapsReady, image_id: int | None) -> None:
+        """Draw the new map, and look for its regions, unless another image or choice has come between."""
+        current, explanation = self.session.current, ready.explanation
+        if current is None or current.record.id != image_id or current.pixels is None:
+            return
+        if any(self._maps.get(found.class_index) is not found for found in explanation.maps):
+            return
         self._show_map()
         best = explanation.scores[0].index if explanation.scores else None
         found_best = self._maps.get(best) if best is not None else None
         if found_best is not None:
             self._find_regions(current, found_best, explanation, ready.run)
-        for notice in explanation.notices:
-            self.said.emit(notice, "", "warn")
 
     def _find_regions(
         self, current: ShownImage, found: ActivationMap, explanation: Explanation | None, run: Run

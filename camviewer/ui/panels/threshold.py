@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QGridLayout, QLabel, QMenu, QToolButton
+from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QMenu, QToolButton
 
+from camviewer.catalogue.refinements import REFINEMENTS, refinement
 from camviewer.project.records import ActivationMap
-from camviewer.regions.rules import RegionRule, Rule
+from camviewer.regions.rules import START, RegionRule, Rule
 from camviewer.ui.canvas.heatmap import raster_size
 from camviewer.ui.canvas.numbers import percent, raw
 from camviewer.ui.canvas.records import LiveThreshold
 from camviewer.ui.choices import SegmentedControl
-from camviewer.ui.controls import IconButton, label
+from camviewer.ui.controls import IconButton, label, name_control
+from camviewer.ui.panels.fields import ParameterForm
 from camviewer.ui.panels.histogram import Distribution, HistogramSlider
 from camviewer.ui.sections import Section
 from camviewer.ui.theme import set_property
@@ -37,7 +39,7 @@ _STEADY, _SHAKY = 0.8, 0.5
 
 
 class ThresholdPanel(Section):
-    """The rule, the slider over the histogram, and what the rule keeps.
+    """How the mask is drawn, the rule, the slider over the histogram, and what the rule keeps.
 
     Signals:
         rule_changed: `RegionRule`, at every step of the slider.
@@ -50,7 +52,7 @@ class ThresholdPanel(Section):
     def __init__(self) -> None:
         self._more = IconButton("more", "More about the threshold")
         super().__init__("Threshold", "threshold", actions=(self._more,))
-        self._rule = RegionRule()
+        self._rule = START
         self._committed = self._rule
         self._thresholds: dict[str, float] = {"fraction": 0.2, "percentile": 0.2, "otsu": 0.2}
         self._distribution: Distribution | None = None
@@ -75,6 +77,22 @@ class ThresholdPanel(Section):
         self._reason = label("", "caption", "text-3")
         self._reason.setWordWrap(True)
         self._reason.hide()
+        self._drawn = QComboBox()
+        for spec in REFINEMENTS:
+            self._drawn.addItem(spec.title, spec.name)
+            self._drawn.setItemData(self._drawn.count() - 1, spec.help, Qt.ItemDataRole.ToolTipRole)
+        name_control(self._drawn, "How the mask is drawn")
+        drawn = QHBoxLayout()
+        caption = label("Mask", "body", "text-2")
+        caption.setBuddy(self._drawn)
+        drawn.addWidget(caption)
+        drawn.addWidget(self._drawn, 1)
+        self._form = ParameterForm()
+        self._hint = label("The threshold below finds boxes; the mask follows the picture.", "caption", "text-3")
+        self._hint.setWordWrap(True)
+        self.add(drawn)
+        self.add(self._form)
+        self.add(self._hint)
         self.add(self._choice)
         self.add(self._slider)
         self.add(grid)
@@ -84,6 +102,9 @@ class ThresholdPanel(Section):
         self._slider.level_dragged.connect(self._on_dragged)
         self._slider.stepped.connect(self._on_stepped)
         self._slider.released.connect(self._commit)
+        self._drawn.currentIndexChanged.connect(self._on_drawn)
+        self._form.changed.connect(self._on_parameters)
+        self._show_drawn()
         self._show()
 
     def _build_menu(self) -> None:
@@ -112,6 +133,7 @@ class ThresholdPanel(Section):
         self._rule = self._committed = rule
         self._thresholds[rule.rule] = rule.threshold
         self._choice.set_value(rule.rule)
+        self._show_drawn()
         self._show()
 
     def set_map(self, shown: ActivationMap | None) -> None:
@@ -154,6 +176,20 @@ class ThresholdPanel(Section):
     def _on_rule(self, value: str) -> None:
         rule: Rule = "percentile" if value == "percentile" else "otsu" if value == "otsu" else "fraction"
         self._change(replace(self._rule, rule=rule, threshold=self._thresholds[value]))
+        self._commit()
+
+    @Slot()
+    def _on_drawn(self) -> None:
+        self._change(replace(self._rule, refine=str(self._drawn.currentData()), refine_parameters={}))
+        self._show_drawn()
+        self._commit()
+
+    @Slot()
+    def _on_parameters(self) -> None:
+        # Only what differs from the defaults, so that equal rules are equal.
+        defaults = {parameter.name: parameter.default for parameter in refinement(self._rule.refine).parameters}
+        chosen = {name: value for name, value in self._form.values().items() if value != defaults[name]}
+        self._change(replace(self._rule, refine_parameters=chosen))
         self._commit()
 
     @Slot(float)
@@ -211,6 +247,16 @@ class ThresholdPanel(Section):
             self.rule_committed.emit(self._rule)
 
     # --- what is shown --------------------------------------------------------------------------------------------
+
+    def _show_drawn(self) -> None:
+        """Show the refinement of the rule, with its parameters; does not emit."""
+        spec = refinement(self._rule.refine)
+        self._drawn.blockSignals(True)
+        self._drawn.setCurrentIndex(self._drawn.findData(spec.name))
+        self._drawn.blockSignals(False)
+        self._drawn.setToolTip(spec.help)
+        self._form.set_parameters(spec.parameters, self._rule.refine_parameters)
+        self._hint.setVisible(spec.name != "none")
 
     def _show(self) -> None:
         self.set_qualifier(self._words())

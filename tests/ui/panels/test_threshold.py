@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QComboBox, QLineEdit
 
+from camviewer.catalogue.refinements import REFINEMENTS
 from camviewer.regions.find import find_regions
 from camviewer.regions.rules import RegionRule
 from camviewer.ui.canvas.heatmap import HeatMap
@@ -160,3 +162,28 @@ def test_flat_and_empty_maps_have_no_bars() -> None:
         distribution = Distribution(values)
         assert distribution.share_from(1.0) == 0.0
         assert set(distribution.bars(10)) == {0.0}
+
+
+def test_the_refinement_draws_at_once_with_its_parameters(panel, collected) -> None:
+    committed = collected(panel.rule_committed)
+    assert panel.rule().refine == "auto"
+    combo = panel.findChild(QComboBox)
+    assert [combo.itemData(i) for i in range(combo.count())] == [spec.name for spec in REFINEMENTS]
+    combo.setCurrentIndex(combo.findData("colour"))
+    assert committed == [RegionRule(refine="colour")]
+    rounds = panel._form.findChild(QLineEdit, "rounds")
+    rounds.selectAll()
+    QTest.keyClicks(rounds, "4")
+    assert committed[-1] == RegionRule(refine="colour", refine_parameters={"rounds": 4})
+    assert not panel._hint.isHidden()
+    combo.setCurrentIndex(combo.findData("none"))
+    assert committed[-1] == RegionRule()
+    assert panel._hint.isHidden()
+
+
+def test_a_rule_set_from_outside_shows_its_refinement(panel, collected) -> None:
+    committed = collected(panel.rule_committed)
+    panel.set_rule(RegionRule(refine="grabcut", refine_parameters={"inside": 0.7}))
+    assert panel.findChild(QComboBox).currentData() == "grabcut"
+    assert panel._form.values()["inside"] == 0.7
+    assert committed == []
