@@ -5,6 +5,7 @@
 Sets: HAM10000 at 200x150 (a fixed sample, one picture a lesion) and at 600x450, ISIC 2018 artefact pictures, and from
 the small ones off-centre crops and 2x2 mosaics, where a prior for the centre cannot help. HAM10000 is split by lesion:
 the rules were developed on one half (``--half tune``) and are reported on the other (``--half report``, the default).
+With ``--unseen`` only lesions of the fifth that `benchmarks/train_ham.py` keeps for the test are taken at 200x150.
 Maps: the network's, the same network's with random weights, a centre Gaussian, and none (the same everywhere).
 """
 
@@ -64,10 +65,22 @@ def load(folder: Path, stem: str) -> Sample | None:
     return None if truth is None else Sample(stem, pixels, truth)
 
 
-def ham_small(data: Path, half: str, count: int) -> list[Sample]:
+def test_fifth(data: Path) -> set[str]:
+    """Return the images whose lesions `benchmarks/train_ham.py` has not trained on."""
+    from camviewer.training.datasets import read_dataset, split
+
+    images = read_dataset(data / "ham10000_200x150")
+    _, tested = split(images, 0.2, seed=1)
+    return {images.names[int(index)] for index in tested}
+
+
+def ham_small(data: Path, half: str, count: int, *, unseen: bool) -> list[Sample]:
     folder = data / "ham10000_200x150"
+    allowed = test_fifth(data) if unseen else None
     with (folder / "HAM10000_metadata.csv").open(encoding="utf-8") as handle:
         first = {row["lesion_id"]: row["image_id"] for row in reversed(list(csv.DictReader(handle)))}
+    if allowed is not None:
+        first = {lesion: stem for lesion, stem in first.items() if stem in allowed}
     stems = sorted(stem for lesion, stem in first.items() if half_of(lesion) == half)
     random.Random(0).shuffle(stems)
     samples = (load(folder, stem) for stem in stems)
@@ -89,6 +102,20 @@ def folder_of(data: Path, name: str, half: str) -> list[Sample]:
     if name.startswith("ham"):
         stems = [stem for stem in stems if half_of(lesions.get(stem, stem)) == half]
     return [sample for stem in stems if (sample := load(folder, stem)) is not None]
+
+
+def demo(half: str) -> list[Sample]:
+    """Return the demo's pictures, every second one of the half."""
+    folder = Path(__file__).resolve().parents[1] / "resources" / "demo"
+    found = []
+    for number, path in enumerate(sorted((folder / "images").iterdir())):
+        mask = folder / "masks" / f"{path.stem}_segmentation.png"
+        if (number % 2 == 1) == (half == "report") and mask.is_file():
+            pixels = read_image(path)
+            truth = read_truth(mask, (pixels.shape[1], pixels.shape[0]))
+            if truth is not None:
+                found.append(Sample(path.stem, pixels, truth))
+    return found
 
 
 def crops(samples: list[Sample]) -> Iterator[Sample]:
@@ -172,6 +199,7 @@ class Line:
     map: str
     refine: str
     iou: float
+    interval: tuple[float, float]
     thresholded_jaccard: float
     dice: float
     empty: float
@@ -181,6 +209,13 @@ class Line:
     milliseconds: float
     grid_pointing: float | None = None
     grid_energy: float | None = None
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of a mean."""
+    drawn = np.random.default_rng(0).choice(values, (2000, len(values)))
+    low, high = np.percentile(drawn.mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
 
 
 def measure(name: str, samples: list[Sample], kind: str, values: list[np.ndarray], refine: str) -> Line:
@@ -199,6 +234,7 @@ def measure(name: str, samples: list[Sample], kind: str, values: list[np.ndarray
         kind,
         refine,
         masks.iou,
+        interval(tally.overlaps),
         masks.thresholded_jaccard,
         masks.dice,
         masks.empty,
@@ -213,7 +249,8 @@ def measure(name: str, samples: list[Sample], kind: str, values: list[np.ndarray
 
 def show(lines: list[Line]) -> None:
     print(
-        f"{'set':22}{'map':10}{'refine':11}{'IoU':>7}{'J>=.65':>8}{'Dice':>7}{'AUC':>7}{'best70':>8}{'fail':>7}{'ms':>6}"
+        f"{'set':22}{'map':10}{'refine':11}{'IoU':>7}{'95 %':>12}{'J>=.65':>8}{'Dice':>7}"
+        f"{'AUC':>7}{'best70':>8}{'fail':>7}{'ms':>6}"
     )
     for line in lines:
         rest = "".join(
@@ -223,6 +260,7 @@ def show(lines: list[Line]) -> None:
         grid = f"  grid pointing {line.grid_pointing:.2f}" if line.grid_pointing is not None else ""
         print(
             f"{line.set + f' ({line.images})':22}{line.map:10}{line.refine:11}{line.iou:7.3f}"
+            f"{f'{line.interval[0]:.2f}-{line.interval[1]:.2f}':>12}"
             f"{line.thresholded_jaccard:8.3f}{line.dice:7.3f}{rest}{line.milliseconds:6.0f}{grid}"
         )
 
@@ -235,14 +273,16 @@ def main() -> None:
     parser.add_argument("--method", default="gradcam")
     parser.add_argument("--tta", default="flip", help="none, flip or multiscale")
     parser.add_argument("--count", type=int, default=500, help="pictures of the large set")
+    parser.add_argument("--unseen", action="store_true", help="leave out lesions that train_ham.py has trained on")
     parser.add_argument("--half", choices=("tune", "report"), default="report")
     parser.add_argument("--refine", default=",".join(spec.name for spec in REFINEMENTS))
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     cv2.setNumThreads(1)
 
-    small = ham_small(given.data, given.half, given.count)
+    small = ham_small(given.data, given.half, given.count, unseen=given.unseen)
     sets = {
+        "demo": demo(given.half),
         "HAM 200x150": small,
         "HAM 600x450": folder_of(given.data, "ham10000_600x450", given.half),
         "ISIC artefacts": folder_of(given.data, "isic2018_artefacts_512", given.half),
@@ -272,6 +312,8 @@ def main() -> None:
         for refine in given.refine.split(","):
             chosen = [line.iou for line in lines if (line.map, line.refine) == (kind, refine)]
             print(f"macro-mean IoU over {len(chosen)} sets, {kind}, {refine}: {np.mean(chosen):.3f}")
+            off = [x.iou for x in lines if (x.map, x.refine) == (kind, refine) and x.set in {"crops", "mosaics"}]
+            print(f"off-centre material alone: {np.mean(off):.3f}")
     if given.json is not None:
         given.json.write_text(json.dumps([asdict(line) for line in lines], indent=1), encoding="utf-8")
 
