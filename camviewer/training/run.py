@@ -15,9 +15,9 @@ from torch import nn
 from camviewer.catalogue.architectures import architecture
 from camviewer.errors import CheckpointError, UsageError
 from camviewer.models import architectures
-from camviewer.models.checkpoint import ModelInfo, save_checkpoint
+from camviewer.models.checkpoint import ModelInfo, read_checkpoint, save_checkpoint
 from camviewer.models.classifier import choose_device
-from camviewer.models.converted import convert
+from camviewer.models.converted import Converted, convert, pooling
 from camviewer.models.load import load_classifier
 from camviewer.models.records import LoadRequest
 from camviewer.training.datasets import LabelledImages, load_pixels, split
@@ -81,6 +81,7 @@ def train(
         Cancelled: when `cancelled` says so; what was written stays and can be continued.
     """
     messages = list(data.skipped)
+    settings = following(settings, weights)
     if validation is not None and validation.classes != data.classes:
         raise UsageError("The pictures for validation have other classes than those for training.")
     if validation is None:
@@ -169,6 +170,11 @@ def build_network(settings: TrainSettings, num_classes: int, *, weights: Path | 
         side = (spec.input_size, spec.input_size)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
+            if isinstance(base, Converted):
+                base.pool = pooling(settings.head)
+                if base.fc.out_features != num_classes:
+                    base.fc = nn.Linear(base.fc.in_features, num_classes)
+                return base
             return convert(
                 base, num_classes, head=settings.head, finer=int(settings.options.get("finer", 0)), input_size=side
             )
@@ -181,6 +187,24 @@ def build_network(settings: TrainSettings, num_classes: int, *, weights: Path | 
             f"{Path(weights).name} has other sizes than the network that is to be trained.", details=str(error)
         ) from error
     return network
+
+
+def following(settings: TrainSettings, weights: Path | str | None) -> TrainSettings:
+    """Return the settings for a network that starts from `weights`: a converted one keeps its resolution.
+
+    Raises:
+        UsageError: when another one is asked for.
+        CheckpointError: when the file cannot be read.
+    """
+    if not isinstance(weights, Path) or architecture(settings.arch).own:
+        return settings
+    options = read_checkpoint(weights).info.options
+    if not options.get("converted"):
+        return settings
+    has, wanted = int(options.get("finer", 0)), int(settings.options.get("finer", 0))
+    if wanted not in (0, has):
+        raise UsageError(f"{weights.name} is converted already, {has} times finer. Start from the original network.")
+    return replace(settings, options={"finer": has} if has else {})
 
 
 def model_info(settings: TrainSettings, classes: tuple[str, ...]) -> ModelInfo:

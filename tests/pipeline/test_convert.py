@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import spots
 import torch
 from probe import probe_network
 
 from camviewer import cli
-from camviewer.errors import ModelError
+from camviewer.errors import ModelError, UsageError
 from camviewer.models.load import load_classifier
 from camviewer.models.records import LoadRequest
 from camviewer.pipeline.convert import ConvertRequest, convert_checkpoint
-from camviewer.training.run import build_network, model_info
+from camviewer.training.datasets import read_dataset
+from camviewer.training.run import build_network, model_info, train
 from camviewer.training.settings import TrainSettings
 
 
@@ -93,6 +96,29 @@ def test_the_rescaling_of_published_googlenet_weights_goes_along(tmp_path: Path)
     save_checkpoint(source, probe_network("googlenet", classes=3), info=info)
     report = convert_checkpoint(ConvertRequest(LoadRequest(weights=source, device="cpu"), tmp_path / "g.safetensors"))
     assert torch.allclose(scores(report.path), scores(source), atol=1e-3)
+
+
+def test_training_goes_on_from_a_converted_network(tmp_path: Path) -> None:
+    source = tmp_path / "squeezenet1_1.pth"
+    torch.save(probe_network("squeezenet1_1", classes=4).state_dict(), source)
+    start = tmp_path / "start.safetensors"
+    load = LoadRequest(weights=source, device="cpu")
+    convert_checkpoint(ConvertRequest(load, start, finer=1, classes=("green", "red")))
+    pictures, _ = spots.write(tmp_path, each=4)
+    settings = replace(
+        spots.TINY, arch="squeezenet1_1", head="gmp", options={}, epochs=1, input_size=(64, 64), save_every=0
+    )
+    frozen = replace(settings, scope="head")
+    result = train(read_dataset(pictures), frozen, tmp_path / "out", weights=start, device="cpu", validation_share=0.0)
+    before, after = (load_classifier(LoadRequest(weights=file, device="cpu")) for file in (start, result.last))
+    assert after.head.kind == "gmp_linear"
+    for name, tensor in before.network.named_parameters():
+        same = torch.equal(tensor, dict(after.network.named_parameters())[name])
+        assert same != name.startswith("fc."), name
+    with pytest.raises(UsageError, match="converted already"):
+        train(
+            read_dataset(pictures), replace(frozen, options={"finer": 2}), tmp_path / "x", weights=start, device="cpu"
+        )
 
 
 def test_the_command(resnet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
