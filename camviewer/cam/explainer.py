@@ -301,7 +301,7 @@ class Explainer:
                         geometry,
                         seconds + m.seconds,
                         precision,
-                        tuple(sorted(flags)),
+                        tuple(sorted(flags)) if flags else (),
                     )
                 )
                 seconds = 0.0

@@ -12,7 +12,7 @@ from torch import Tensor
 from camviewer.cam.capture import Capture
 from camviewer.cam.layers import LayerView
 from camviewer.cam.requests import MapRequest, select_classes
-from camviewer.cam.targets import Target, finer_target, make_target
+from camviewer.cam.targets import Target, finer_target, make_targets
 from camviewer.catalogue.parameters import Value
 from camviewer.project.records import ActivationMap
 
@@ -56,7 +56,7 @@ class Job:
                     finer_target(c, request.target, logits, similar=similar, gamma=gamma) for c in self.classes
                 ]
             else:
-                self.targets[name] = [make_target(c, request.target) for c in self.classes]
+                self.targets[name] = make_targets(self.classes, request.target)
 
 
 def ranking(logits: Tensor) -> list[int]:
