@@ -56,8 +56,17 @@ class Signs:
     distinct: float
 
 
-WEIGHTS = Signs(agreement=2.1, stability=2.5, separability=1.4, contrast=0.4, inside=2.8, fit=0.85, compact=1.9, distinct=0.0)
-OFFSET = 6.8
+WEIGHTS = Signs(
+    agreement=2.9,
+    stability=2.8,
+    separability=2.0,
+    contrast=0.2,
+    inside=3.1,
+    fit=1.8,
+    compact=2.4,
+    distinct=0.8,
+)
+OFFSET = 10.4
 
 
 @dataclass(frozen=True, slots=True)
