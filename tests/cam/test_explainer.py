@@ -487,6 +487,35 @@ def test_smooth_grad_cam_pp_without_noise_is_grad_cam_pp() -> None:
             assert np.abs(noisy.maps[0].values - noisy.maps[1].values).max() > 1e-6
 
 
+def test_smooth_grad_cam_pp_against_brute_force_with_the_same_noise() -> None:
+    network = seeded(lambda: Small(pool="deep"))
+    found = explain(network, PIXELS, methods=("smoothgradcampp",), classes=(1,), layers=("second",), seed=3,
+                    parameters={"smoothgradcampp": {"noise": 0.2, "samples": 4}})  # fmt: skip
+    net = copy.deepcopy(network).double()
+    x = classifier(copy.deepcopy(network)).prepare(PIXELS)[0]
+    kept: list[Tensor] = []
+
+    def keep(_m: nn.Module, _i: Any, out: Tensor) -> Tensor:
+        kept.append(out.detach().clone().requires_grad_())
+        return kept[-1]
+
+    net.second.register_forward_hook(keep)
+    generator = torch.Generator().manual_seed(3)
+    deviation = 0.2 * float(x.max() - x.min())
+    with torch.enable_grad():
+        net(x.double())
+        a = kept[0].detach()[0].numpy()
+        for _ in range(4):
+            net((x[0] + deviation * torch.randn(x.shape[1:], generator=generator)).double()[None])[0, 1].backward()
+    g = np.stack([sample.grad[0].numpy() for sample in kept[1:]])
+    first, second, third = g.mean(0), (g**2).mean(0), (g**3).mean(0)
+    denominator = 2 * second + a.sum(axis=(1, 2))[:, None, None] * third
+    defined = (first > 0) & (denominator > 1e-6 * second)
+    quotient = np.where(defined, second / np.where(defined, denominator, 1), 0)
+    weights = (quotient * np.maximum(first, 0)).sum(axis=(1, 2))
+    ref.assert_same_map(found.maps[0].values, ref.relu(np.einsum("k,kij->ij", weights, a)), a)
+
+
 def test_ablation_at_an_inner_layer() -> None:
     network = seeded(lambda: Small(pool="deep", inplace=True))
     found = explain(network, PIXELS, methods=("ablationcam",), classes=(0, 2), layers=("relu", "relu#2"))

@@ -276,3 +276,35 @@ def test_ss_cam(where: str) -> None:
     noisy = relatives(network, "sscam", where=where, noise=0.3, samples=3)
     np.testing.assert_array_equal(noisy, relatives(network, "sscam", where=where, noise=0.3, samples=3))
     assert np.abs(noisy - silent).max() > 1e-4
+
+
+@pytest.mark.parametrize("where", ["activation", "input"])
+def test_ss_cam_against_brute_force_with_the_same_noise(where: str) -> None:
+    """The noise of unit k is drawn from seed * 1,000,003 + k; units that are flat see the bare baseline once."""
+    network = dead_units()
+    net = copy.deepcopy(network).double()
+    x, _ = classifier(network).prepare(PIXELS)
+    double = x[0].double()
+    rows = np.zeros((8, CLASSES))
+    with torch.no_grad():
+        a = net.features(x.double())[0].numpy()
+        for k in range(8):
+            generator = torch.Generator().manual_seed(4 * 1_000_003 + k)
+            if a[k].max() == a[k].min():
+                rows[k] = net(torch.zeros_like(double)[None])[0].numpy()
+                continue
+            inputs = []
+            shape = a[k].shape if where == "activation" else tuple(double.shape)
+            for noise in torch.randn((3, *shape), generator=generator).double().numpy():
+                if where == "activation":
+                    mask = ref.upsampled_mask(a[k] + 0.3 * np.ptp(a[k]) * noise, (32, 32))
+                    inputs.append(double.numpy() * mask)
+                else:
+                    mask = ref.upsampled_mask(a[k], (32, 32))
+                    inputs.append(double.numpy() * mask + 0.3 * float(double.max() - double.min()) * noise)
+            rows[k] = net(torch.from_numpy(np.stack(inputs))).mean(dim=0).numpy()
+    expected = np.stack([ref.score_cam(a, rows, np.eye(CLASSES)[c]) for c in range(CLASSES)])
+    found = relatives(network, "sscam", where=where, noise=0.3, samples=3)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    for m, e in zip(found, expected, strict=True):
+        ref.assert_same_map(m, e, a)
