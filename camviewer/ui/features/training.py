@@ -73,8 +73,9 @@ class Training(QObject):
             self.dialog.compare_wanted.connect(self._compare)
         project = self._bench.session.project
         self.dialog.set_context(project.path if project is not None else None, self._model)
+        if self.dialog.isVisible():
+            self.dialog.raise_()
         self.dialog.show()
-        self.dialog.raise_()
 
     @Slot(object)
     def start(self, request: TrainRequest) -> None:
