@@ -104,6 +104,23 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "select_all", "Select all images", ("Ctrl+Shift+L",), "Edit", "Select what the gallery shows", needs="images"
     ),
     ActionSpec(
+        "same_lesion",
+        "Images of the same lesion",
+        ("L",),
+        "Edit",
+        "Show only the images of this lesion in the gallery; again for all",
+        needs="image",
+    ),
+    ActionSpec(
+        "settings",
+        "Settings…",
+        ("Ctrl+,",),
+        "Edit",
+        "Surroundings, thumbnails kept on the disk",
+        "settings",
+        separator=True,
+    ),
+    ActionSpec(
         "workspace_review",
         "Review workspace",
         ("Ctrl+1",),
@@ -198,6 +215,14 @@ ACTIONS: tuple[ActionSpec, ...] = (
         separator=True,
     ),
     ActionSpec("hide_overlays", "Hide overlays while held", ("H",), "", "Hold to see the bare image", needs="image"),
+    ActionSpec(
+        "toggle_panel",
+        "Show panel",
+        ("Ctrl+Shift+P",),
+        "View",
+        "Show or hide the right panel; in a narrow window it lies over the image",
+        checkable=True,
+    ),
     ActionSpec("toggle_gallery", "Show gallery", ("Ctrl+G",), "View", "Show or fold the gallery", checkable=True),
     ActionSpec(
         "theme_system",

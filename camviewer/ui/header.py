@@ -177,4 +177,5 @@ class Header(QWidget):
         position = self._position.sizeHint().width()
         full = metrics.horizontalAdvance(self._note_text) + position <= room
         self._note.setText(self._note_text if full else short)
+        self._note.setVisible(bool(short) and metrics.horizontalAdvance(short) <= room + theme().px(60))
         self._position.setVisible(full or metrics.horizontalAdvance(short) + position <= room)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Slot
+from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
@@ -22,6 +22,10 @@ NARROW = 1160
 """Below this width the layer tree is a rail until someone unfolds it."""
 
 
+FLOATING = 1200
+"""Below this width the right panel lies over the image instead of beside it, and can be put away."""
+
+
 class Layout(QWidget):
     """The central widget: header, welcome page or workbench, status bar."""
 
@@ -29,6 +33,7 @@ class Layout(QWidget):
         super().__init__()
         self._bench = bench
         self._unfolded = False
+        self._floating: bool | None = None
         bench.gallery.model.outline_of = bench.session.outline
         self.rail = self._make_rail()
         self._rail_line = rule(vertical=True)
@@ -58,6 +63,10 @@ class Layout(QWidget):
         bench.status.align(theme().px(RIGHT_WIDTH))
         bench.actions.connect("workspace_review", lambda: self.set_workspace("review"))
         bench.actions.connect("workspace_model", lambda: self.set_workspace("model"))
+        bench.actions["toggle_panel"].setChecked(True)
+        bench.actions["toggle_panel"].toggled.connect(self._on_panel)
+        self._panel_button = IconButton.for_action(bench.actions["toggle_panel"], "panel")
+        bench.header.add_middle(self._panel_button)
 
     def show_notice(self, notice: QWidget) -> None:
         """Put a line above the page, below the header."""
@@ -108,12 +117,13 @@ class Layout(QWidget):
         upper.addLayout(middle, 1)
         upper.addWidget(rule())
         upper.addWidget(self._bench.gallery)
-        work = QWidget()
-        body = _row(work)
-        body.addLayout(upper, 1)
-        body.addWidget(rule(vertical=True))
-        body.addWidget(self.right)
-        return work
+        self._work = QWidget()
+        self._body = _row(self._work)
+        self._body.addLayout(upper, 1)
+        self._right_line = rule(vertical=True)
+        self._body.addWidget(self._right_line)
+        self._body.addWidget(self.right)
+        return self._work
 
     def panes(self) -> list[QWidget]:
         """Return what F6 goes through, in its order."""
@@ -146,6 +156,11 @@ class Layout(QWidget):
         self.arrange()
 
     @Slot()
+    def _on_panel(self) -> None:
+        self.arrange()
+        self._place_floating()
+
+    @Slot()
     def _unfold(self) -> None:
         self.set_workspace("model")
         self._unfolded = True
@@ -154,6 +169,10 @@ class Layout(QWidget):
     def arrange(self) -> None:
         """Give every part its width."""
         bench, width = self._bench, self.width()
+        self._float(width < FLOATING)
+        shown = bench.actions["toggle_panel"].isChecked()
+        self.right.setVisible(shown)
+        self._right_line.setVisible(shown and not self._floating)
         right = theme().px(RIGHT_WIDTH)
         wide = width >= WIDE
         model = bench.settings.value.workspace == "model" and (self._unfolded or width >= NARROW)
@@ -163,15 +182,40 @@ class Layout(QWidget):
         if model:
             wanted = theme().px(LEFT_WIDTH if wide else LEFT_SMALL)
             bench.model_panel.setMinimumWidth(min(320, wanted))
-            bench.model_panel.setMaximumWidth(max(320, width - right - 480))
-            self._split.setSizes([wanted, max(1, width - right - wanted)])
-        bench.header.align(theme().px(LEFT_WIDTH) if model and wide else 0, right + 1)
+            beside = 0 if self._floating or not shown else right
+            bench.model_panel.setMaximumWidth(max(320, width - beside - 480))
+            self._split.setSizes([wanted, max(1, width - beside - wanted)])
+        self._panel_button.setVisible(bool(self._floating) or not shown)
+        # Over a floating panel there is no column to line up with, and every pixel is needed.
+        bench.header.align(theme().px(LEFT_WIDTH) if model and wide else 0, 0 if self._floating else right + 1)
+
+    def _float(self, floating: bool) -> None:
+        """Put the right panel over the image, out of sight until it is asked for, or beside it again."""
+        if floating == self._floating:
+            return
+        self._floating = floating
+        self._bench.actions["toggle_panel"].setChecked(not floating)
+        if floating:
+            self._body.removeWidget(self.right)
+            self.right.setParent(self._work)
+        else:
+            self._body.addWidget(self.right)
+        self._place_floating()
+
+    def _place_floating(self) -> None:
+        if self._floating:
+            width = self.right.width()
+            below = self._bench.gallery.height() + 1 if self._bench.gallery.isVisible() else 0
+            self.right.setGeometry(self._work.width() - width, 0, width, max(1, self._work.height() - below))
+            self.right.raise_()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         before, now = event.oldSize().width(), event.size().width()
-        if before < 0 or any((before >= limit) != (now >= limit) for limit in (WIDE, NARROW)):
+        if before < 0 or any((before >= limit) != (now >= limit) for limit in (WIDE, FLOATING, NARROW)):
             self.arrange()
+        # The layouts below have their sizes only after this event.
+        QTimer.singleShot(0, self, self._place_floating)
 
 
 def _column(parent: QWidget | None = None) -> QVBoxLayout:

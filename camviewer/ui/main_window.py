@@ -36,11 +36,12 @@ from camviewer.ui.features.mapping import Mapping
 from camviewer.ui.features.opening import Opening
 from camviewer.ui.features.reporting import Reporting
 from camviewer.ui.features.reviewing import Reviewing
+from camviewer.ui.features.settling import Settling
 from camviewer.ui.features.showing import Showing
 from camviewer.ui.features.staleness import Staleness
-from camviewer.ui.features.training import Training
 from camviewer.ui.features.teaching import Teaching
 from camviewer.ui.features.thresholding import Thresholding
+from camviewer.ui.features.training import Training
 from camviewer.ui.features.viewing import Viewing
 from camviewer.ui.layout import Layout
 from camviewer.ui.settings import SettingsStore, decode_bytes, encode_bytes
@@ -98,6 +99,7 @@ class MainWindow(QMainWindow):
         self.dicom_tags = DicomTags(bench)
         self.helping = Helping(bench)
         self.checking = Checking(bench, self.places)
+        self.settling = Settling(bench)
         self.viewing = Viewing(bench, self.places)
         self.reporting = Reporting(bench)
         self.enabling = Enabling(bench)

@@ -47,6 +47,7 @@ class Settings:
     opacity: float = 0.6
     left_width: int = 504
     gallery_shown: bool = True
+    keep_thumbnails: bool = True
     geometry: str = ""
     folded: dict[str, bool] = field(default_factory=dict)
     recent: list[RecentProject] = field(default_factory=list)

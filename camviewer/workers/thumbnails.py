@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QThreadPool, Signal
 
 from camviewer.errors import CamviewerError
+from camviewer.workers.thumbnail_cache import DiskCache
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class ThumbnailPool(QObject):
 
     def __init__(self, parent: QObject | None = None, *, threads: int | None = None) -> None:
         super().__init__(parent)
+        self.cache = DiskCache()
         self._pool = QThreadPool(self)
         # Two cores decode twice as fast as one; more than four only keep the disk busy.
         self._limit = threads or max(1, min(4, os.cpu_count() or 1))
@@ -96,7 +98,11 @@ class ThumbnailPool(QObject):
                     return
                 (path, side), _ = self._waiting.popitem(last=True)
             try:
-                result = Thumbnail(path, side, read_thumbnail(path, side=side))
+                pixels = self.cache.get(path, side)
+                if pixels is None:
+                    pixels = read_thumbnail(path, side=side)
+                    self.cache.put(path, side, pixels)
+                result = Thumbnail(path, side, pixels)
             except CamviewerError as error:
                 result = Thumbnail(path, side, None, error.message)
             except Exception:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from PySide6.QtCore import QPoint, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QPoint, QSize, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QCompleter, QLineEdit, QListView
 
@@ -40,7 +40,7 @@ class SearchField(QLineEdit):
         self.setPlaceholderText("Search, e.g. conf:<0.6")
         self.setClearButtonEnabled(True)
         self.setMinimumWidth(theme().px(96))
-        self.setMaximumWidth(theme().px(230))
+        self.setMaximumWidth(theme().px(240))
         name_control(self, "Search", tip=HELP, key="Ctrl+F")
         set_property(self, "leading", "icon")
         magnifier = self.addAction(icon("search", "text-3"), QLineEdit.ActionPosition.LeadingPosition)
@@ -59,6 +59,9 @@ class SearchField(QLineEdit):
         self._delay.timeout.connect(self._apply)
         self.textChanged.connect(self._delay.start)
         self.textEdited.connect(self.suggest)
+
+    def sizeHint(self) -> QSize:
+        return QSize(theme().px(220), super().sizeHint().height())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Down:
