@@ -27,8 +27,8 @@ class DicomTagsDialog(PanelDialog):
         self.list.setHeaderLabels(["Element", "Value"])
         self.list.header().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         name_control(self.list, "Elements of the file")
-        for tag in self._tags:
-            self.list.addTopLevelItem(QTreeWidgetItem([tag.name, ""]))
+        self._items = [QTreeWidgetItem([tag.name, ""]) for tag in self._tags]
+        self.list.addTopLevelItems(self._items)
         self.body.addWidget(self.list, 1)
         self.reveal = Switch("Show patient data")
         name_control(self.reveal, "Show patient data", tip="Names, numbers, dates and places; they are never exported")
@@ -43,8 +43,7 @@ class DicomTagsDialog(PanelDialog):
 
     @Slot(bool)
     def _fill(self, revealed: bool) -> None:
-        for row, tag in enumerate(self._tags):
-            item = self.list.topLevelItem(row)
+        for item, tag in zip(self._items, self._tags, strict=True):
             hidden = tag.is_personal and not revealed
             item.setText(1, HIDDEN if hidden else tag.value)
             item.setToolTip(1, "" if hidden else tag.value)
