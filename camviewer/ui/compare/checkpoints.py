@@ -392,16 +392,11 @@ class CheckpointPage(QWidget):
 
 
 def _caption(image: ComparedImage, place: int) -> str:
-    words = []
-    probability = image.probability[place]
-    if probability is not None:
-        words.append(f"{100 * probability:.0f} %")
-    inside = image.inside[place]
+    """Return how much of the map lies inside the mask and whether it points there; without a mask, the probability."""
+    inside, probability = image.inside[place], image.probability[place]
     if inside is not None:
-        words.append(f"inside {100 * inside:.0f} %")
-    if image.hit[place] is not None:
-        words.append("hit" if image.hit[place] else "miss")
-    return "  ".join(words)
+        return f"inside {100 * inside:.0f} %, {'hit' if image.hit[place] else 'miss'}"
+    return "" if probability is None else f"{image.shown[place]} {100 * probability:.0f} %"
 
 
 def _evenly(values: Sequence[int], most: int) -> list[int]:
