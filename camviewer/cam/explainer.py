@@ -21,7 +21,7 @@ from camviewer.cam.passes import Passes
 from camviewer.cam.requests import ClassUnits, Explanation, MapRequest
 from camviewer.cam.taps import cancellable
 from camviewer.cam.tasks import Check, How, Job, Listeners, Partial, Progress, Settings, Task, ranking
-from camviewer.cam.units import Pooled, pooled_units, rank_units
+from camviewer.cam.units import Pooled, pooled_units, pooling_scores, rank_units
 from camviewer.errors import MethodError
 from camviewer.models.classifier import Classifier
 from camviewer.models.records import ClassScore
@@ -155,7 +155,9 @@ class Explainer:
         rest = sum(unit.contribution for unit in found[len(listed) :])
         score = sum(unit.contribution for unit in found) + bias
         grid = grids.make_grid((A.shape[2], A.shape[1]), job.base.size, view.cells if offset else None)
-        return ClassUnits(chosen, score, bias, view.name, listed, len(found), rest, grid.geometry(job.base.plan))
+        poolings = pooling_scores(self.classifier.head, A, chosen)
+        geometry = grid.geometry(job.base.plan)
+        return ClassUnits(chosen, score, bias, view.name, listed, len(found), rest, geometry, poolings)
 
     def pooled(
         self,

@@ -107,6 +107,21 @@ class ClassUnit:
     values: FloatMap
 
 
+@dataclass(frozen=True, slots=True)
+class PoolingScore:
+    """What a class scores when the features are pooled one way, whatever the network was trained with.
+
+    Attributes:
+        kind: ``gap`` (mean over the cells) or ``gmp`` (maximum over the cells).
+        score: by the network's own last weights.
+        rank: of the class among all, from 1.
+    """
+
+    kind: str
+    score: float
+    rank: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassUnits:
     """The units that speak for a class most, largest contribution first.
@@ -119,6 +134,7 @@ class ClassUnits:
         total: units of the layer.
         rest: contribution of the units that are not listed.
         geometry: places the cells of every unit's map in the image.
+        poolings: the class's score under mean and under maximum pooling of the same features.
     """
 
     class_index: int
@@ -129,6 +145,7 @@ class ClassUnits:
     total: int
     rest: float
     geometry: Geometry
+    poolings: tuple[PoolingScore, ...] = ()
 
 
 def contrast_class(target: str) -> int | None:

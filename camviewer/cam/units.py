@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camviewer.cam import methods
-from camviewer.cam.requests import ClassUnit
+from camviewer.cam.requests import ClassUnit, PoolingScore
 from camviewer.errors import UsageError
 from camviewer.models.heads import Head
 
@@ -47,6 +47,33 @@ def contributions(head: Head, A: Tensor, class_index: int) -> tuple[Tensor, Tens
         active = (methods.cam(features, weights[None])[0] + bias > 0).double()
         return weights, (features * active).mean(dim=(1, 2)), bias * active.mean()
     return weights, pooled_units(head, features), bias
+
+
+def pooling_scores(head: Head, A: Tensor, class_index: int) -> tuple[PoolingScore, PoolingScore]:
+    """Return a class's score with the features pooled by their mean and by their maximum, from the same pass.
+
+    ``S_c = sum_k w^c_k pool(A_k) + b_c`` with the network's own weights; behind a class convolution the class maps
+    ``M_c + b_c`` (their ReLU, where one follows) are pooled instead of the units. Max-pooled scoring of a network that
+    was trained with mean pooling is not what a network trained with max pooling would say.
+
+    Args:
+        head: a recognised one.
+        A: what enters the head, ``[K, h, w]`` float32.
+        class_index: the class.
+    """
+    assert head.weight is not None and head.bias is not None
+    W, b = head.weight.to(A), head.bias.to(A)
+    if head.kind == "conv_gap":
+        maps = methods.cam(A, W) + b[:, None, None]
+        maps = maps.relu() if head.class_relu else maps
+        by_kind = {"gap": maps.mean(dim=(1, 2)), "gmp": maps.amax(dim=(1, 2))}
+    else:
+        by_kind = {"gap": W @ A.mean(dim=(1, 2)) + b, "gmp": W @ A.amax(dim=(1, 2)) + b}
+    first, second = (
+        PoolingScore(kind, float(scores[class_index]), 1 + int((scores > scores[class_index]).sum()))
+        for kind, scores in by_kind.items()
+    )
+    return first, second
 
 
 def rank_units(head: Head, A: Tensor, class_index: int, *, most: int | None = None) -> tuple[list[ClassUnit], float]:

@@ -181,3 +181,25 @@ def test_units_are_plain_data() -> None:
     found = Explainer(classifier(seeded(Small))).units(PIXELS)
     assert isinstance(found, ClassUnits) and isinstance(found.units[0].values, np.ndarray)
     assert all(isinstance(value, float) for value in (found.logit, found.bias, found.units[0].weight))
+
+
+@pytest.mark.parametrize("kind", list(HEADS))
+def test_both_poolings_score_the_same_features(kind: str) -> None:
+    network = seeded(HEADS[kind])
+    found = Explainer(classifier(network)).units(PIXELS, class_index=2)
+    net = copy.deepcopy(network).double()
+    x, _ = classifier(copy.deepcopy(network)).prepare(PIXELS)
+    with torch.no_grad():
+        features = net.features(x.double())[0]
+        if kind.startswith("conv"):
+            maps = net.last(net.fc(features[None]))[0]
+            expected = {"gap": maps.mean((1, 2)), "gmp": maps.amax((1, 2))}
+        else:
+            expected = {"gap": net.fc(features.mean((1, 2))), "gmp": net.fc(features.amax((1, 2)))}
+    assert [pooling.kind for pooling in found.poolings] == ["gap", "gmp"]
+    for pooling in found.poolings:
+        scores = expected[pooling.kind]
+        assert pooling.score == pytest.approx(float(scores[2]), abs=1e-5)
+        assert pooling.rank == 1 + int((scores > scores[2]).sum())
+    own = {"gmp": "gmp"}.get(kind, "gap")
+    assert next(p.score for p in found.poolings if p.kind == own) == pytest.approx(found.logit, abs=1e-5)

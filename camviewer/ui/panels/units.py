@@ -40,6 +40,13 @@ _ROWS_OPEN = 3
 _OPACITY = 0.8
 
 
+def pooling_words(units: ClassUnits) -> str:
+    """Return what the class scores when the same features are pooled by their mean and by their maximum."""
+    names = {"gap": "Mean pooling (GAP)", "gmp": "max pooling (GMP)"}
+    said = [f"{names[found.kind]} of these features: {found.score:.3g}, rank {found.rank}" for found in units.poolings]
+    return ("; ".join(said) + ".") if said else ""
+
+
 class UnitsPanel(Section):
     """Thumbnails of the class's units.
 
@@ -84,6 +91,7 @@ class UnitsPanel(Section):
     def set_units(self, units: ClassUnits | None, *, class_name: str = "") -> None:
         """Show the units of a class, or none."""
         self._units, self._class_name = units, class_name
+        self.setToolTip(pooling_words(units) if units is not None else "")
         self._build()
 
     def set_reason(self, reason: str) -> None:

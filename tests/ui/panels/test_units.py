@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from canvas_scene import blob, picture
@@ -9,6 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
 from PySide6.QtTest import QTest
 
+from camviewer.cam.requests import PoolingScore
 from camviewer.ui.panels.units import UnitsPanel
 from camviewer.workers.jobs import ClassUnit, ClassUnits
 
@@ -45,6 +48,16 @@ def test_the_heading_adds_up_what_is_shown(panel, qtbot) -> None:
     assert panel.qualifier() == f"5 of 512 carry {100 * share:.0f} % of the Melanoma score"
     panel.set_units(units(shares=False), class_name="Melanoma")
     assert panel.qualifier() == "5 of 512"
+
+
+def test_both_poolings_of_the_features_are_told(panel) -> None:
+    both = (PoolingScore("gap", 4.25, 1), PoolingScore("gmp", 18.0, 3))
+    panel.set_units(replace(units(), poolings=both), class_name="Melanoma")
+    assert panel.toolTip() == (
+        "Mean pooling (GAP) of these features: 4.25, rank 1; max pooling (GMP) of these features: 18, rank 3."
+    )
+    panel.set_units(units())
+    assert panel.toolTip() == ""
 
 
 @pytest.mark.parametrize(("width", "count"), [(320, 3), (360, 3), (504, 5), (700, 7)])
