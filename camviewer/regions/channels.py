@@ -45,18 +45,24 @@ def lighter_part(work: Work, seen: BoolMask) -> BoolMask:
     return lighter if lighter.any() else seen
 
 
-def even_background(work: Work) -> bool:
-    """Return whether colours can part an object from the background at one level, as a lesion from skin.
-
-    So where the lighter part of the picture has one tone, or nearly all of it has the hues of skin and little texture.
-    """
+def one_tone(work: Work) -> bool:
+    """Return whether the lighter part of the picture has one tone."""
     seen = ~work.excluded
     if not seen.any():
         return True
     tones = work.lab[lighter_part(work, seen)]
     away = np.linalg.norm(tones - np.median(tones, axis=0), axis=1)
-    if np.percentile(away, 80) <= EVEN:
+    return bool(np.percentile(away, 80) <= EVEN)
+
+
+def even_background(work: Work) -> bool:
+    """Return whether colours can part an object from the background at one level, as a lesion from skin.
+
+    So where the lighter part of the picture has one tone, or nearly all of it has the hues of skin and little texture.
+    """
+    if one_tone(work):
         return True
+    seen = ~work.excluded
     a, b = work.lab[:, :, 1][seen], work.lab[:, :, 2][seen]
     chroma, hue = np.hypot(a, b), np.degrees(np.arctan2(b, a))
     like_skin = (hue > -60) & (hue < 95) & (chroma < 60) | (chroma < 5)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camviewer.images.geometry import FloatMap
-from camviewer.regions.channels import channels, otsu
+from camviewer.regions.channels import channels, one_tone, otsu
 from camviewer.regions.find import BoolMask
 from camviewer.regions.outline import Outline, trace
 from camviewer.regions.shapes import closed, components, enlarged, filled, frame, grown, opened
@@ -33,6 +33,8 @@ OFFERED = 3
 """Components of each cut."""
 POWERS = {"support": 1.25, "evidence": 1.0, "inside": 1.0, "compact": 0.5, "distinct": 1.25}
 """How much each measure of a candidate counts."""
+TRUST = 3
+"""Power of the map's evidence where the background has several tones."""
 SHARPNESS = 4
 VOTE = 0.35
 LIKE = 0.3
@@ -81,7 +83,7 @@ def draw(work: Work, *, grow: float) -> BoolMask:
         grow: how far the mask is widened, in per cent of the longer side.
     """
     total = np.zeros(work.energy.shape, dtype=np.bool_)
-    energy, evidence = work.energy, work.evidence
+    energy, evidence = work.energy, trusted(work)
     first = 0.0
     for _ in range(8 if work.rule.components == "all" else 1):
         found = offered(work) if energy is work.energy else offer(work, evidence)
@@ -106,8 +108,17 @@ def draw(work: Work, *, grow: float) -> BoolMask:
 def offered(work: Work) -> Candidates | None:
     """Return the candidates for the whole map; computed once."""
     if not work.offered:
-        work.offered.append(offer(work, work.evidence))
+        work.offered.append(offer(work, trusted(work)))
     return work.offered[0]
+
+
+def trusted(work: Work) -> FloatMap:
+    """Return the evidence of the map at the working size: the more, the less colour can tell by itself.
+
+    On a background of one tone whatever stands out is a likely object. Where there are several, as in a picture of
+    many things, only the map knows which is meant: there its positive part counts alone, to the power of `TRUST`.
+    """
+    return work.evidence if one_tone(work) else np.asarray(work.pointed**TRUST, dtype=np.float32)
 
 
 def offer(work: Work, evidence: FloatMap) -> Candidates | None:

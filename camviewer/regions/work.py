@@ -77,6 +77,12 @@ class Work:
         return np.asarray(energy / high if high > 0 else energy, dtype=np.float32)
 
     @cached_property
+    def pointed(self) -> FloatMap:
+        """The positive part of the map without holes, blurred, at the size of `small`, with a maximum of 1."""
+        positive = np.asarray(cv2.GaussianBlur(self.energy, (0, 0), 0.02 * self.side), dtype=np.float32)
+        return _blurred(_without_holes(positive), self.side)
+
+    @cached_property
     def evidence(self) -> FloatMap:
         """Where the map says that something is, at the size of `small`, 0..1: for choosing among outlines.
 
@@ -84,12 +90,10 @@ class Work:
         around it. So holes in the positive part are filled, what differs from the map's own median in either
         direction counts too, both are blurred, and a little is left everywhere, so that no place is ruled out.
         """
-        positive = np.asarray(cv2.GaussianBlur(self.energy, (0, 0), 0.02 * self.side), dtype=np.float32)
-        filled_part = _blurred(_without_holes(positive), self.side)
         values = np.nan_to_num(self.values, nan=0.0, posinf=0.0, neginf=0.0)
         small = cv2.resize(values, self._size, interpolation=cv2.INTER_AREA)
         differing = _blurred(np.abs(small - np.median(small)).astype(np.float32), self.side)
-        mixed = (1 - EITHER) * filled_part + EITHER * differing
+        mixed = (1 - EITHER) * self.pointed + EITHER * differing
         return np.asarray(ANYWHERE + (1 - ANYWHERE) * mixed, dtype=np.float32)
 
     @cached_property
