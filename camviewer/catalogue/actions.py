@@ -458,6 +458,15 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "images",
         separator=True,
     ),
+    ActionSpec(
+        "masks_before",
+        "Masks before learning",
+        ("Y",),
+        "Regions",
+        "Show the masks that the last round of learning replaced, in place of the present ones",
+        needs="image",
+        checkable=True,
+    ),
     ActionSpec("open_model", "Open model…", ("Ctrl+M",), "Model", "Open a checkpoint or a known network", "model"),
     ActionSpec("next_method", "Next method", ("M",), "Model", "Compute with the next method", needs="map"),
     ActionSpec(
@@ -489,6 +498,15 @@ ACTIONS: tuple[ActionSpec, ...] = (
         separator=True,
     ),
     ActionSpec("train", "Train…", (), "Model", "Train a network, with live curves", "play"),
+    ActionSpec(
+        "learn_masks",
+        "Learn masks…",
+        ("Ctrl+L",),
+        "Model",
+        "Let a small network learn from the reviewed and the confident masks and draw the others",
+        "play",
+        "images",
+    ),
     ActionSpec(
         "compare_checkpoints",
         "Compare checkpoints…",

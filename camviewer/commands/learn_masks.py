@@ -37,6 +37,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the network and the result")
     parser.add_argument("--start", type=Path, metavar="FILE", help="of an explain folder: network of an earlier round")
+    parser.add_argument("--only-draw", action="store_true", help="draw with the network of --start as it is")
     parser.add_argument("--anew", action="store_true", help="of a project: forget the network of the last round")
     parser.add_argument(
         "--steps",
@@ -63,6 +64,8 @@ def run(given: argparse.Namespace) -> int:
     is_folder = (folder / FILE).is_file()
     if not is_folder and (given.reviewed is not None or given.start is not None):
         raise UsageError("--reviewed and --start are for explain folders; a project holds both itself.")
+    if given.only_draw and given.start is None:
+        raise UsageError("--only-draw needs the network: name it by --start.")
     if is_folder and given.anew:
         raise UsageError("--anew is for projects; an explain folder starts anew without --start.")
     from camviewer.pipeline.learn_runs import Reports, learn_from_folder, learn_from_project, project_file
@@ -88,6 +91,7 @@ def run(given: argparse.Namespace) -> int:
                     settings,
                     reviewed=given.reviewed,
                     start=given.start,
+                    train=not given.only_draw,
                     device=given.device,
                     reports=reports,
                 )

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from camviewer.errors import Cancelled, ImageError
+from camviewer.errors import Cancelled, ImageError, UsageError
 from camviewer.images.geometry import Size
 from camviewer.images.thumbnails import read_thumbnail, thumbnail_size
 from camviewer.pipeline.learnable import Learnable, LearnTask
@@ -36,6 +36,7 @@ from camviewer.training.segmentation.settings import CurvePoint, LearnSettings
 
 if TYPE_CHECKING:
     from camviewer.training.segmentation.fit import Example
+    from camviewer.training.segmentation.network_file import MaskNetwork
     from camviewer.training.segmentation.predict import Form, Outlook
     from camviewer.training.segmentation.unet import UNet
 
@@ -216,6 +217,7 @@ def draw(
 
     Raises:
         CheckpointError: when the network is damaged.
+        UsageError: when it draws classes that the task does not have.
         Cancelled: when `cancelled` says so.
     """
     from camviewer.models.classifier import choose_device
@@ -223,7 +225,7 @@ def draw(
     from camviewer.training.segmentation.predict import predict
 
     learnt = MaskNetwork.from_bytes(network)
-    class_ids = [int(value) for value in learnt.record["class_ids"]]
+    class_ids = _class_ids(learnt, task)
     place = choose_device(device)
     open_images = [image for image in task.images if image.standing == "automatic"]
     done = 0
@@ -243,6 +245,29 @@ def draw(
             yield _drawn(readable[index], outlook, class_ids, learnt.form)
             if on_image is not None:
                 on_image(done, len(open_images))
+
+
+def known(network: bytes) -> Learnt:
+    """Return a network of an earlier round as if it had just been learnt, to draw with it as it is.
+
+    Raises:
+        CheckpointError: when it is damaged.
+    """
+    from camviewer.training.segmentation.network_file import MaskNetwork
+
+    record = MaskNetwork.from_bytes(network, name="The network").record
+    return Learnt(network, hashlib.sha256(network).hexdigest(), record, ())
+
+
+def _class_ids(learnt: MaskNetwork, task: LearnTask) -> list[int]:
+    """Return the ids that the network's classes have in this task, by their names."""
+    if len(learnt.classes) == 1:
+        return [next(iter(task.classes), 0)]
+    ids = {name: class_id for class_id, name in task.classes.items()}
+    missing = [name for name in learnt.classes if name not in ids]
+    if missing:
+        raise UsageError(f"The network draws {missing[0]}, which is no class here. Add it, or learn the masks anew.")
+    return [ids[name] for name in learnt.classes]
 
 
 def run_record(learnt: Learnt, task: LearnTask, *, number: int) -> Run:

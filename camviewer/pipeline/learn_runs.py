@@ -14,7 +14,7 @@ from camviewer.errors import CamviewerError, UsageError
 from camviewer.formats import disk
 from camviewer.formats.explain_json import FILE, ExplainedBox, ExplainedMap, ExplainWriter
 from camviewer.formats.explain_reader import ExplainFolder, ImageRow, read_explain
-from camviewer.pipeline.learn_masks import Drawn, Learnt, Preview, draw, learn, run_record
+from camviewer.pipeline.learn_masks import Drawn, Learnt, Preview, draw, known, learn, run_record
 from camviewer.pipeline.learnable import LearnTask, first_masks, of_explain, of_project
 from camviewer.project.learnt import REFINE, LearntMasks, network_of, rounds_of, store_round
 from camviewer.project.mask_blob import MaskBlob, unpack
@@ -113,6 +113,7 @@ def learn_from_folder(
     *,
     reviewed: Path | None = None,
     start: Path | None = None,
+    train: bool = True,
     device: str = "auto",
     reports: Reports,
 ) -> RoundReport:
@@ -124,6 +125,7 @@ def learn_from_folder(
         settings: how to train.
         reviewed: folder of masks that a person vouches for.
         start: network file of an earlier round to go on from.
+        train: False draws with that network as it is.
         device: where to compute.
         reports: who is told.
 
@@ -139,7 +141,10 @@ def learn_from_folder(
         before = None if start is None else start.read_bytes()
     except OSError as error:
         raise UsageError(f"{start} cannot be read: {error.strerror}.", details=repr(error)) from error
-    learnt = _learn(task, out, settings, before, device, reports)
+    if before is not None and not train:
+        learnt = known(before)
+    else:
+        learnt = _learn(task, out, settings, before, device, reports)
     drawn, messages = _draw(task, learnt, device, reports)
     _write_folder(source, task, drawn, learnt, out)
     return _finish(out, learnt, drawn, messages)
@@ -263,18 +268,18 @@ def _maps(source: ExplainFolder, row: ImageRow, found: _Masks) -> list[Explained
     if not carries and row.maps:
         carries = {row.maps[0].id: row.maps[0].class_index}
     entries = []
-    for known in row.maps:
-        class_index = carries.get(known.id)
+    for each in row.maps:
+        class_index = carries.get(each.id)
         blob = None if class_index is None else found.masks.get(class_index + 1)
         mask = None
         if class_index is not None:
             mask = np.zeros((row.size[1], row.size[0]), np.bool_) if blob is None else unpack(blob)
-        values = source.read_map(known) if known.file is not None else np.zeros(known.shape, np.float32)
-        geometry = source.geometry(row, known)
+        values = source.read_map(each) if each.file is not None else np.zeros(each.shape, np.float32)
+        geometry = source.geometry(row, each)
         entries.append(
             ExplainedMap(
-                ActivationMap(known.class_index, known.method, known.layer, values, geometry),
-                tuple(ExplainedBox(box.xyxy, box.score, box.probability) for box in row.boxes if box.map == known.id),
+                ActivationMap(each.class_index, each.method, each.layer, values, geometry),
+                tuple(ExplainedBox(box.xyxy, box.score, box.probability) for box in row.boxes if box.map == each.id),
                 mask,
                 refine=found.refine,
                 reason=found.reason,

@@ -15,6 +15,7 @@ from camviewer.project.learnt import packed_masks
 from camviewer.project.mask_blob import MaskBlob, pack
 from camviewer.project.records import ClassTable, ImageRecord
 from camviewer.project.store import Project
+from camviewer.training.segmentation.settings import LearnSettings
 
 Standing = Literal["reviewed", "automatic", "left out"]
 
@@ -63,6 +64,15 @@ class LearnTask:
     def count(self, standing: Standing) -> int:
         """Return how many images have a standing."""
         return sum(image.standing == standing for image in self.images)
+
+    def confident(self, settings: LearnSettings) -> int:
+        """Return how many automatic masks are sure enough to be learnt from."""
+        doubts = sorted(
+            image.doubt
+            for image in self.images
+            if image.standing == "automatic" and any(blob.area for blob in image.masks.values())
+        )
+        return sum(doubt <= settings.most_doubtful for doubt in doubts[: round(settings.confident * len(doubts))])
 
 
 def of_project(project: Project) -> LearnTask:

@@ -32,6 +32,7 @@ from camviewer.ui.features.guiding import Guiding
 from camviewer.ui.features.helping import Helping
 from camviewer.ui.features.importing import Importing
 from camviewer.ui.features.labelling import Labelling
+from camviewer.ui.features.learning import Learning
 from camviewer.ui.features.mapping import Mapping
 from camviewer.ui.features.opening import Opening
 from camviewer.ui.features.reporting import Reporting
@@ -90,6 +91,7 @@ class MainWindow(QMainWindow):
         self.blinding = Blinding(bench)
         self.checkpoints = Checkpoints(bench)
         self.training = Training(bench)
+        self.learning = Learning(bench)
         self.training.compare_wanted.connect(self.checkpoints.choose_training)
         self.teaching = Teaching(bench)
         self.thresholding = Thresholding(bench)

@@ -282,6 +282,13 @@ def test_the_command_says_what_it_did_and_what_to_do_next(
     ]
     assert main(again) == 1
     assert json.loads((tmp_path / "2" / RECORD).read_text())["continued"]
+    as_it_is = [*again[:4], "--only-draw", "--out", str(tmp_path / "3")]
+    assert main(as_it_is) == 1
+    assert (tmp_path / "3" / NETWORK).read_bytes() == (out / NETWORK).read_bytes()
+    first, third = read_explain(out), read_explain(tmp_path / "3")
+    for one, three in zip(first.images, third.images, strict=True):
+        for a, b in zip(one.masks, three.masks, strict=True):
+            assert (first.read_mask(one, a) == third.read_mask(three, b)).all()
 
 
 def _truths(folder: Path) -> Path:
@@ -299,6 +306,7 @@ def _truths(folder: Path) -> Path:
         (["{explained}", "--anew", "--out", "o"], "--start"),
         (["{explained}", "--reviewed", "nowhere", "--out", "{out}"], "not there"),
         (["{explained}", "--steps", "0", "--out", "o"], "--steps"),
+        (["{explained}", "--only-draw", "--out", "o"], "--start"),
     ],
 )
 def test_wrong_arguments_are_one_sentence(

@@ -8,7 +8,9 @@ processor with the same number of threads).
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
+import logging
 import math
 import os
 import tempfile
@@ -36,6 +38,8 @@ from camviewer.training.segmentation.views import IGNORED, sized, view
 
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.uint8]
+
+log = logging.getLogger(__name__)
 
 WATCHED = 48
 """Confident automatic masks, at most, that are kept aside to see how the training goes."""
@@ -124,7 +128,8 @@ def fit(
         settings: how.
         classes: of the labels.
         start: network of an earlier round to go on from.
-        state_file: where the state is kept meanwhile; if it is there and fits, training goes on from it.
+        state_file: where the state is kept meanwhile; if it is there and of the same masks and settings, training goes
+            on from it, else it is replaced.
         save_seconds: between two states.
         device: where to compute.
         on_step: called with (steps done, steps in all).
@@ -134,15 +139,15 @@ def fit(
     Raises:
         Cancelled: when `cancelled` says so; the state stays.
         UsageError: when there is nothing to learn from.
-        CheckpointError: when the state cannot be written or read, or belongs to another training.
+        CheckpointError: when the state cannot be written.
     """
     device = torch.device(device)
     learnt, watched = choose(examples, settings)
     size = view_size([example.pixels.shape for example in examples], settings)
     run = _Run(settings, classes, device, start)
-    key = json.dumps([settings.fingerprint(), classes, len(examples), len(learnt), start is not None])
-    if state_file is not None and state_file.is_file():
-        _read_state(state_file, run, key)
+    key = _key(examples, settings, classes, start)
+    if state_file is not None and state_file.is_file() and not _read_state(state_file, run, key):
+        run = _Run(settings, classes, device, start)
     active = [_prepared(examples[index], settings) for index in learnt]
     look = round(settings.second_look * settings.steps)
     if run.teacher is not None:
@@ -354,16 +359,15 @@ def _write_state(path: Path, run: _Run, key: str) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
-def _read_state(path: Path, run: _Run, key: str) -> None:
+def _read_state(path: Path, run: _Run, key: str) -> bool:
+    """Go on from a state; return whether that was possible, else `run` is not to be used any more."""
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             said = file.metadata() or {}
+            if said["key"] != key:
+                log.info("%s is of other masks or settings: the training starts anew", path.name)
+                return False
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if said["key"] != key:
-            raise CheckpointError(
-                f"{path.parent.name} holds a training of other masks or settings. Choose another folder, or remove "
-                f"{path.name}."
-            )
         points = [CurvePoint.from_json(values) for values in json.loads(said["points"])]
         parts: dict[str, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
@@ -380,9 +384,19 @@ def _read_state(path: Path, run: _Run, key: str) -> None:
             state.setdefault(int(number), {})[field] = tensor
         run.optimiser.load_state_dict({**run.optimiser.state_dict(), "state": state})
         run.step, run.points = int(said["step"]), points
-    except CheckpointError:
-        raise
     except Exception as error:  # whatever a damaged file makes the readers raise
-        raise CheckpointError(
-            f"{path.name} cannot be read. Remove it to start the training anew.", details=repr(error)
-        ) from error
+        log.warning("%s cannot be read, the training starts anew: %r", path.name, error)
+        return False
+    return True
+
+
+def _key(examples: Sequence[Example], settings: LearnSettings, classes: int, start: UNet | None) -> str:
+    """Return what must be equal for a training to go on: settings, labels, pictures, and the network it began with."""
+    digest = hashlib.sha256(f"{settings.fingerprint()} {classes}".encode())
+    for example in examples:
+        digest.update(f"{example.reviewed} {example.doubt!r} {example.pixels.shape}".encode())
+        digest.update(np.ascontiguousarray(example.labels))
+        digest.update(np.ascontiguousarray(example.pixels))
+    for tensor in start.state_dict().values() if start is not None else ():
+        digest.update(tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
