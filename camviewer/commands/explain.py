@@ -21,6 +21,7 @@ from camviewer.commands.arguments import (
 )
 from camviewer.commands.console import ProgressLine, count, say, warn
 from camviewer.commands.interrupt import INTERRUPTED, interruptible
+from camviewer.errors import UsageError
 from camviewer.pipeline.settings import SAVE, ExplainSettings
 from camviewer.regions.rules import RegionRule
 
@@ -39,6 +40,15 @@ def add_parser(commands: Any) -> None:
     add_model_options(parser)
     parser.add_argument(
         "--batch-size", type=whole, metavar="N", help="images computed at once; changes results by rounding alone"
+    )
+    parser.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="where it is computed: here, or on a Ray cluster"
+    )
+    parser.add_argument(
+        "--workers",
+        type=whole,
+        metavar="N",
+        help="processes of the cluster with a network each (default: one a core)",
     )
     add_map_options(parser)
     group = parser.add_argument_group("regions")
@@ -91,6 +101,13 @@ def run(given: argparse.Namespace) -> int:
         save=given.save,
         batch_size=given.batch_size,
     )
+    if given.workers is not None and given.engine == "local":
+        raise UsageError("--workers is about a cluster. Add --engine ray.")
+    source = None
+    if given.engine == "ray":
+        from camviewer.pipeline.cluster import on_cluster
+
+        source = on_cluster(given.workers)
     images = find_images(settings.inputs)
     with interruptible() as interrupted, ProgressLine(len(images), "image") as line:
         computation = Computation(settings.load, on_notice=line.warn)
@@ -106,7 +123,7 @@ def run(given: argparse.Namespace) -> int:
                 line.warn(failure.message)
             line.advance(done)
 
-        report = explain_folder(settings, images, computation, on_image=show, cancelled=interrupted)
+        report = explain_folder(settings, images, computation, source=source, on_image=show, cancelled=interrupted)
     if unexpected and not given.verbose:
         warn("With --verbose the cause is shown here.")
     done = count(report.images - report.failed, "image")

@@ -27,6 +27,10 @@ def guard(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise ProjectError(_sentence(path, error), details=f"{path}: {error!r}") from error
+    except UnicodeDecodeError as error:  # SQLite's own message quotes what it met in a damaged file
+        raise ProjectError(
+            f"{path.name} is damaged and was left as it is. Open a copy from a backup.", details=f"{path}: {error!r}"
+        ) from error
     except OSError as error:
         raise ProjectError(
             f"{path.name} cannot be reached: {error.strerror or error}. Save the project in another folder.",
