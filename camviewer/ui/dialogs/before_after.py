@@ -11,7 +11,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from camviewer.project.records import BoolMask
+from camviewer.project.records import CLASS_COLOURS, BoolMask
 from camviewer.ui.painting import painting
 from camviewer.ui.qimage import screen_image
 from camviewer.ui.theme import theme
@@ -22,7 +22,7 @@ CAPTION = 20.0
 
 
 class BeforeAfter(QWidget):
-    """Draws previews in a grid: the outline before dashed, the outline after in the accent's colour.
+    """Draws previews in a grid: the outline before dashed, the outline after in a class's colour.
 
     Signals:
         chosen: key of the image that was clicked.
@@ -88,7 +88,7 @@ class BeforeAfter(QWidget):
             place = self.place(index)
             painter.drawImage(place, self._images[index])
             self._outline(painter, place, preview.before, QColor("#FFFFFF"), Qt.PenStyle.DashLine)
-            self._outline(painter, place, preview.after, colors.color("accent"), Qt.PenStyle.SolidLine)
+            self._outline(painter, place, preview.after, QColor(CLASS_COLOURS[0]), Qt.PenStyle.SolidLine)
 
     @staticmethod
     def _outline(painter: QPainter, place: QRectF, mask: BoolMask, colour: QColor, style: Qt.PenStyle) -> None:
