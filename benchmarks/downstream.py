@@ -35,6 +35,7 @@ from camviewer.pipeline.truth import TruthFolder
 from camviewer.regions.measures import iou
 from camviewer.training.datasets import read_dataset, split
 from camviewer.training.segmentation.losses import mask_loss
+from camviewer.training.segmentation.predict import best_precision
 from camviewer.training.segmentation.settings import ViewSettings
 from camviewer.training.segmentation.unet import UNet
 from camviewer.training.segmentation.views import view
@@ -95,13 +96,13 @@ def explain(pictures: list[Path], folder: Path, weights: Path) -> Path:
 
 def exported(explained: Path, folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     """Export as COCO, and return picture and mask of each image as pycocotools reads them."""
-    arguments = [str(explained), "--format", "coco", "--out", str(folder), "--status", "all"]
+    arguments = [str(explained), "--format", "coco", "--out", str(folder), "--status", "all", "--images", "copy"]
     assert camviewer(["export", *arguments]) == 0
     file = next(path for path in sorted(folder.rglob("*.json")) if "annotations" in json.loads(path.read_text()))
     coco = COCO(str(file))
     read = []
     for image in coco.imgs.values():
-        place = next(path for path in (folder / image["file_name"], *folder.rglob(Path(image["file_name"]).name)))
+        place = next(path for path in folder.rglob(Path(image["file_name"]).name) if path.is_file())
         mask = np.zeros((image["height"], image["width"]), np.uint8)
         for annotation in coco.imgToAnns[image["id"]]:
             mask |= coco.annToMask(annotation)
@@ -124,7 +125,9 @@ def train(network: nn.Module, data: list[tuple[np.ndarray, np.ndarray]], minutes
         pictures = torch.from_numpy(np.stack([values for values, _ in seen])).permute(0, 3, 1, 2)
         labels = torch.from_numpy(np.stack([known for _, known in seen]))
         optimiser.zero_grad(set_to_none=True)
-        mask_loss(network(pictures), labels, torch.full((len(seen),), 0.8)).backward()
+        with torch.autocast("cpu", torch.bfloat16, best_precision(torch.device("cpu")) == torch.bfloat16):
+            logits = network(pictures)
+        mask_loss(logits.float(), labels, torch.full((len(seen),), 0.8)).backward()
         optimiser.step()
         step += 1
     network.eval()
