@@ -89,11 +89,11 @@ class ChooseThresholdDialog(PanelDialog):
         """Show what the evidence says."""
         self._choice = choice
         best = choice.best
-        expected = "" if best.expected is None else f"; expect {best.expected:.2f} of other images"
+        held = "" if best.expected is None else f"; expect {best.expected:.2f} of other images"
         images = "1 image" if choice.images == 1 else f"{choice.images} images"
         self._state.setText(
             f"On {images} the best is {_place(best.candidate)}, "
-            f"{rule_words(best.candidate.rule)}: mean IoU {best.fitted:.2f}{expected}."
+            f"{rule_words(best.candidate.rule)}: mean IoU {best.fitted:.2f}{held}."
         )
         self._table.clear()
         self._places.blockSignals(True)
@@ -112,7 +112,11 @@ class ChooseThresholdDialog(PanelDialog):
         self._draw()
         self._notes.setVisible(bool(choice.notes))
         if choice.notes:
-            self._notes.show_message("info", choice.notes[0], " ".join(choice.notes[1:]))
+            expected = best.expected if best.expected is not None else best.fitted
+            keep = choice.now is not None and choice.now >= expected
+            # What speaks against the rule is the last note, and stands first.
+            notes = (choice.notes[-1], *choice.notes[:-1]) if keep else choice.notes
+            self._notes.show_message("warn" if keep else "info", notes[0], " ".join(notes[1:]))
         self._use.setEnabled(True)
 
     def chosen(self) -> Candidate | None:
