@@ -38,3 +38,18 @@ def test_constraints_name_versions_and_no_address() -> None:
             or line.startswith("#")
             or re.fullmatch(r"[\w.-]+==[\w.]+(; python_version [<>=]+ \"3\.\d+\")?", line)
         )
+
+
+def test_the_diagram_of_the_architecture_is_current() -> None:
+    made = runpy.run_path(str(ROOT / "scripts" / "build_diagram.py"))["draw"]()
+    assert (ROOT / "docs" / "images" / "architecture.svg").read_text(encoding="utf-8") == made, (
+        "run scripts/build_diagram.py"
+    )
+
+
+def test_the_index_names_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    missing = [
+        page.name for page in (ROOT / "docs").glob("*.md") if page.name != "README.md" and page.name not in index
+    ]
+    assert not missing

@@ -71,7 +71,7 @@ def test_only_asking_for_published_weights_reaches_for_the_network(no_network: O
 
 
 def test_a_photographs_place_and_device_stay_at_home(tmp_path: Path) -> None:
-    """Whatever else is exported, masks and overlays are new pictures without the tags of the photograph."""
+    """Masks and overlays are new pictures, and copies of the photograph lose its tags."""
     from camviewer.cli import main
 
     folder, out = tmp_path / "in", tmp_path / "out"
@@ -87,7 +87,13 @@ def test_a_photographs_place_and_device_stay_at_home(tmp_path: Path) -> None:
     model = ROOT / "resources" / "demo" / "model.safetensors"
     assert main(["explain", str(folder), "--model", str(model), "--method", "cam", "--out", str(out)]) == 0
     assert main(["export", str(out), "--format", "coco", "--out", str(tmp_path / "coco")]) == 0
-    written = [path for place in (out, tmp_path / "coco") for path in place.rglob("*") if path.is_file()]
+    assert (
+        main(["export", str(out), "--format", "yolo-detection", "--images", "copy", "--out", str(tmp_path / "yolo")])
+        == 0
+    )
+    written = [
+        path for place in (out, tmp_path / "coco", tmp_path / "yolo") for path in place.rglob("*") if path.is_file()
+    ]
     assert len(written) > 5
     carrying = [path.name for path in written if b"SECRET" in path.read_bytes()]
     assert carrying == []

@@ -43,7 +43,11 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--images", choices=("reference", "copy", "link"), help="what happens to the image files")
     parser.add_argument("--image-root", type=Path, metavar="DIR", help="where the images lie, when they were moved")
-    parser.add_argument("--strip", action="store_true", help="remove metadata from copied images")
+    parser.add_argument(
+        "--strip",
+        action=argparse.BooleanOptionalAction,
+        help="remove camera, place and comments from image files (default: from copies)",
+    )
     parser.add_argument("--param", action="append", default=[], metavar="NAME=V", help="see the list below")
     parser.add_argument(
         "--map", action="append", default=[], metavar="CLASS=NEW", help="class names; an empty one is left out"

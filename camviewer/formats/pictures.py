@@ -20,6 +20,9 @@ IMAGE_MODES: tuple[ImageMode, ...] = ("reference", "copy", "link")
 _JPEG = {".jpg", ".jpeg", ".jpe", ".jfif"}
 # JFIF header, colour profile and Adobe's colour transform change how pixels look; all else is about the picture.
 _KEPT_SEGMENTS = {0xE0, 0xE2, 0xEE}
+# Tags of TIFF that tell of place, device, time or person: description, maker, model, software, date, artist, host, XMP,
+# IPTC, Photoshop, copyright, Exif, GPS.
+_TELLING = {270, 271, 272, 305, 306, 315, 316, 700, 33723, 34377, 33432, 34665, 34853}
 
 
 def place(
@@ -63,7 +66,7 @@ def place(
     if ending and ending != suffix:
         suffix, upright = ending, False
     path = stem + suffix
-    if upright and not strip:
+    if upright and not (strip and _has_metadata(source)):
         (output.link if mode == "link" else output.copy)(path, source)
     elif upright and kind == "JPEG" and suffix in _JPEG:
         output.write(path, _without_metadata(source.read_bytes()), kind="images")
@@ -92,6 +95,19 @@ def _way(source: Path, target: Path) -> str:
     with contextlib.suppress(ValueError):
         return Path(os.path.relpath(source, target)).as_posix()
     return source.absolute().as_posix()  # another drive
+
+
+def _has_metadata(source: Path) -> bool:
+    """Return whether a file says more than its pixels need: camera, place, time, texts."""
+    with open_image(source) as opened:
+        image = opened.image
+        if image is None:  # a deep colour TIFF that Pillow does not open: its tags are not known
+            return True
+        if image.format == "JPEG":  # its segments are dropped without a look
+            return True
+        told = set(image.info) & {"comment", "exif", "photoshop", "xmp"}
+        texts = {key for key, value in image.info.items() if isinstance(value, str)} - {"compression", "mode"}
+        return bool(told or texts or set(image.getexif()) & _TELLING)
 
 
 def _encode(source: Path, *, jpeg: bool) -> bytes:

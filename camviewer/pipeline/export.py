@@ -262,7 +262,7 @@ class _Export:
             options=self._options,
             splits=PARTS[: len(self._ratios)] if self._ratios else ("",),
             images=self._images,
-            strip=self._request.strip,
+            strip=self._images == "copy" if self._request.strip is None else self._request.strip,
             reviewed=all(entry.item.reviewed for entry in entries),
             created=created,
             total=len(entries),

@@ -55,7 +55,7 @@ class ExportRequest:
         groups, group_column: CSV file and its column whose values never fall on two sides of the split.
         class_map: new name by old name; an empty new name leaves the class out. Equal new names are one class.
         images: whether image files are referenced, copied or linked; None takes what the format needs.
-        strip: remove metadata from copied images.
+        strip: remove metadata (camera, place, comments) from images; None does so for copies, and leaves links alone.
         image_root: where the images lie, when not where they were.
         files: only these images, as the source names them; None for all.
         max_doubt: leave out images with a mask that is more likely wrong than this, 0..1, unless a person reviewed it.
@@ -74,7 +74,7 @@ class ExportRequest:
     group_column: str = ""
     class_map: dict[str, str] = field(default_factory=dict)
     images: ImageMode | None = None
-    strip: bool = False
+    strip: bool | None = None
     image_root: Path | None = None
     files: tuple[str, ...] | None = None
     max_doubt: float | None = None

@@ -174,7 +174,7 @@ def test_images_are_copied_upright(tmp_path: Path, images: str) -> None:
                 path.name, size=(60, 40), top=TOP, maps=[ExplainedMap(a_map(), mask=a_mask())], source=path
             )
         writer.finish()
-    export(ExportRequest(out, "coco", tmp_path / "c", images=images))
+    export(ExportRequest(out, "coco", tmp_path / "c", images=images, strip=False))
     names = [image["file_name"] for image in load(tmp_path / "c" / "instances.json").dataset["images"]]
     assert names == ["images/t.jpg", "images/p.jpg"]
     with Image.open(tmp_path / "c" / names[0]) as image:
@@ -182,6 +182,8 @@ def test_images_are_copied_upright(tmp_path: Path, images: str) -> None:
         assert image.getexif().get(0x0112, 1) == 1
     assert (tmp_path / "c" / names[1]).is_symlink() == (images == "link")
     assert (tmp_path / "c" / names[1]).read_bytes() == plain.read_bytes()
+    export(ExportRequest(out, "coco", tmp_path / "d", images=images))
+    assert (b"secret" in (tmp_path / "d" / names[1]).read_bytes()) == (images == "link"), "copies tell nothing"
     export(ExportRequest(out, "coco", tmp_path / "s", images=images, strip=True))
     stripped = (tmp_path / "s" / names[1]).read_bytes()
     assert b"secret" not in stripped

@@ -114,8 +114,9 @@ def test_image_files_and_metadata_are_a_choice(dialog: ExportDialog) -> None:
     take(dialog, "coco")
     assert dialog.request().images is None and not strip.isEnabled()
     choose(dialog, "Image files", "Copied")
+    assert strip.isChecked() and dialog.request().strip is None, "copies lose their metadata unless one asks"
     strip.click()
-    assert (dialog.request().images, dialog.request().strip) == ("copy", True)
+    assert (dialog.request().images, dialog.request().strip) == ("copy", False)
     choose(dialog, "Image files", "Linked")
     assert dialog.request().images == "link"
     # YOLO's layout needs the images.

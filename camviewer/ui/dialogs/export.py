@@ -64,6 +64,7 @@ class ExportDialog(PanelDialog):
         name_control(self._folder, "Folder", tip="Folder of the result")
         self._folder.textChanged.connect(self._on_folder)
         self._strip = QCheckBox("Remove metadata from copies")
+        self._strip.setChecked(True)
         name_control(self._strip, "Remove metadata from copies", tip="Camera, place and comments; colours stay")
         self._strip.toggled.connect(self._recount)
         self._verify = QCheckBox("Read everything back after writing")
@@ -179,7 +180,7 @@ class ExportDialog(PanelDialog):
             format_name=self.spec().name,
             out=Path(self._folder.text().strip() or ".").expanduser(),
             options=self._form.values(),
-            strip=self._strip.isChecked(),
+            strip=None if self._strip.isChecked() else False,
             verify=self._verify.isChecked(),
         )
 

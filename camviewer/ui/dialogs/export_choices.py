@@ -137,7 +137,7 @@ class ExportChoices(QWidget):
         return colours
 
     def request(
-        self, *, source: Path, format_name: str, out: Path, options: dict[str, Value], strip: bool, verify: bool
+        self, *, source: Path, format_name: str, out: Path, options: dict[str, Value], strip: bool | None, verify: bool
     ) -> ExportRequest:
         """Return what was chosen, with what the dialog around knows."""
         status, max_doubt = self._images.currentData()
