@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,11 +72,11 @@ def group_images(images: Sequence[ImageFile], size: int) -> list[list[ImageFile]
 def absolute(settings: ExplainSettings) -> ExplainSettings:
     """Return the settings with the network's files as absolute paths: a worker runs in another folder."""
     load: LoadRequest = settings.load
-    changed: dict[str, Any] = {"weights": load.weights and load.weights.absolute()}
+    changed: dict[str, Any] = {"weights": None if load.weights is None else Path(load.weights).absolute()}
     if load.model is not None and Path(load.model).is_file():
         changed["model"] = str(Path(load.model).absolute())
     if load.labels is not None:
-        changed["labels"] = load.labels.absolute()
+        changed["labels"] = Path(load.labels).absolute()
     return replace(settings, load=replace(load, **changed))
 
 
@@ -116,7 +116,7 @@ class Worker:
 
 def _results(
     settings: ExplainSettings, groups: Sequence[Sequence[ImageFile]], workers: int | None, device: str
-) -> Iterator[list[Row]]:
+) -> Generator[list[Row]]:
     import ray
     import ray.data
 
