@@ -3,7 +3,7 @@
 With ``A^c = relu(M_c) / max relu(M_c)``, the class activation map of the picture's class on its cells, three losses are
 added up:
 
-* classification, the cross-entropy;
+* classification, the cross-entropy, all pictures alike: weights by class let the few of a rare one spoil the rest;
 * pixel supervision (section 3.3 of the paper, "extended"): ``mean((A^c - H)^2)`` against the mask H, on the cells of
   pictures that have one;
 * attention mining (section 3.2): the probability of the class must fall to chance when what the map shows is taken out
@@ -213,9 +213,6 @@ class _Guiding:
         self._settings = settings
         height, width = pictures.pixels.shape[1:3]
         self._tap: Tap = classifier.tap(classifier.head.layer, input_size=(width, height))
-        counts = np.bincount(pictures.labels, minlength=len(classifier.identity.classes))
-        share = np.where(counts > 0, 1 / np.maximum(counts, 1), 0)
-        self._class_weights = torch.tensor(share * len(pictures) / max(1, (counts > 0).sum()), dtype=torch.float32)
         mean, std = _normalisation(classifier)
         self._mean, self._std = (torch.tensor(v).reshape(-1, 1, 1) for v in (mean, std))
         self._generator = torch.Generator()
@@ -237,7 +234,7 @@ class _Guiding:
         target = torch.from_numpy(self._pictures.labels[index]).to(device)
         masked = torch.from_numpy(self._pictures.masked[index]).to(device)
         logits, maps = self._maps(X, target)
-        each = F.cross_entropy(logits, target, self._class_weights.to(device), reduction="none")
+        each = F.cross_entropy(logits, target, reduction="none")
         loss = each.mean()
         A = attention(maps)  # noqa: N806
         mask_sum = logits.new_zeros(())
