@@ -62,7 +62,10 @@ TRAITS: tuple[Trait, ...] = (
         read=lambda item: item.probability,
     ),
     Trait("entropy", "share", "Spread over all classes, 1 when all are equally likely", ">0.5", (("Entropy", True),)),
-    Trait("margin", "share", "How far the best of the new classes is ahead", "<0.2", (("Least sure of new classes", False),)),
+    Trait(
+        "margin", "share", "How far the best of the new classes is ahead", "<0.2",
+        (("Least sure of new classes", False),),
+    ),
     Trait("guess", "text", "What the new classes say", "mel"),
     Trait("label", "text", "Diagnosis that came with the image", "mel"),
     Trait("wrong", "yes", "Whether prediction and label differ", "yes"),
