@@ -123,12 +123,15 @@ def main() -> None:
     for count in (int(text) for text in given.counts.split(",")):
         images = list(training)
         if first is not None and count:
-            _, doubts = drawn(first, training)
+            masks, doubts = drawn(first, training)
+            images = [replace(i, masks={1: pack(masks[i.key])}, doubt=doubts[i.key]) for i in images]
             order = sorted(range(len(images)), key=lambda place: -doubts[images[place].key])
             for place in order[:count]:
                 image = images[place]
                 images[place] = replace(image, masks={1: pack(true[image.key])}, standing="reviewed", doubt=0.0)
-        settings = LearnSettings(steps=given.next_steps if first is not None else given.steps)
+        settings = LearnSettings(steps=given.steps)
+        if first is not None:
+            settings = replace(settings.further(), steps=given.next_steps)
         task = LearnTask(tuple(images), {1: "lesion"})
         started, processor = time.perf_counter(), time.process_time()
         learnt = learn(task, settings, start=None if first is None else first.network, device="cpu")

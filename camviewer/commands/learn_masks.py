@@ -109,6 +109,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _steps(settings: LearnSettings, given: int | None, *, continued: bool) -> LearnSettings:
+    settings = settings.further() if continued else settings
     return replace(settings, steps=given or (NEXT_STEPS if continued else settings.steps))
 
 

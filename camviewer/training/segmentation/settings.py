@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from camviewer.errors import UsageError
 
-NEXT_STEPS = 500
+NEXT_STEPS = 300
 """Steps of a round that goes on from the network of an earlier one."""
 
 
@@ -105,6 +105,13 @@ class LearnSettings:
     def multiple(self) -> int:
         """Pixels that both sides of an input are a multiple of."""
         return 1 << self.levels
+
+    def further(self) -> LearnSettings:
+        """Return the settings of a round that goes on from an earlier one: small steps, and no second look.
+
+        The automatic masks are the network's own already; what is new are those that were reviewed.
+        """
+        return replace(self, learning_rate=self.learning_rate / 3, second_look=1.0)
 
     def fingerprint(self) -> str:
         """Return what must be equal for a training to be continued."""

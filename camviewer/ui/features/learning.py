@@ -84,6 +84,7 @@ class Learning(QObject):
         settings = LearnSettings(steps=steps)
         try:
             start = network_of(project) if go_on else None
+            settings = settings if start is None else settings.further()
             work = learn_work(LearnRequest(of_project(project), settings, start, state_beside(project.path)))
         except CamviewerError as error:
             self._bench.say(error.message, "", "bad")
