@@ -13,6 +13,9 @@ from camviewer.ui.gallery.items import STATUS_WORDS
 from camviewer.ui.icons import app_mark
 from camviewer.ui.theme import EDGE, HEADER, theme
 
+ROOM_FOR_NOTE = 440
+"""Below this width of its column the header leaves the note to the window's title, so that the name stays readable."""
+
 
 class StatusBadge(QWidget):
     """The review state of the image: shape and word."""
@@ -177,5 +180,5 @@ class Header(QWidget):
         position = self._position.sizeHint().width()
         full = metrics.horizontalAdvance(self._note_text) + position <= room
         self._note.setText(self._note_text if full else short)
-        self._note.setVisible(bool(short) and metrics.horizontalAdvance(short) <= room + theme().px(60))
+        self._note.setVisible(bool(short) and self._middle.width() >= theme().px(ROOM_FOR_NOTE))
         self._position.setVisible(full or metrics.horizontalAdvance(short) + position <= room)

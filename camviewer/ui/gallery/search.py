@@ -37,7 +37,7 @@ class SearchField(QLineEdit):
         super().__init__()
         self._items = items
         self.blind = False
-        self.setPlaceholderText("Search, e.g. conf:<0.6")
+        self.setPlaceholderText("Search images")
         self.setClearButtonEnabled(True)
         self.setMinimumWidth(theme().px(96))
         self.setMaximumWidth(theme().px(240))
