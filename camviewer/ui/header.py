@@ -13,8 +13,9 @@ from camviewer.ui.gallery.items import STATUS_WORDS
 from camviewer.ui.icons import app_mark
 from camviewer.ui.theme import EDGE, HEADER, theme
 
-ROOM_FOR_NOTE = 440
-"""Below this width of its column the header leaves the note to the window's title, so that the name stays readable."""
+ROOM_FOR_NOTE, ROOM_FOR_BADGE = 440, 380
+"""Below these widths of its column the header leaves the note to the window's title and the review state to the
+gallery, so that the name stays readable."""
 
 
 class StatusBadge(QWidget):
@@ -180,5 +181,8 @@ class Header(QWidget):
         position = self._position.sizeHint().width()
         full = metrics.horizontalAdvance(self._note_text) + position <= room
         self._note.setText(self._note_text if full else short)
-        self._note.setVisible(bool(short) and self._middle.width() >= theme().px(ROOM_FOR_NOTE))
+        # The column itself is never narrower than its parts: what the others leave counts.
+        left = self.width() - self._left.sizeHint().width() - self._right.sizeHint().width()
+        self._note.setVisible(bool(short) and left >= theme().px(ROOM_FOR_NOTE))
+        self._badge.setVisible(left >= theme().px(ROOM_FOR_BADGE))
         self._position.setVisible(full or metrics.horizontalAdvance(short) + position <= room)
