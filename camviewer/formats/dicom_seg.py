@@ -7,6 +7,7 @@ name, birth date, record number and the like stay empty.
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,6 +144,9 @@ def _source(item: Item) -> Any:
                 f"{item.file} is no DICOM file, which a DICOM SEG refers to. Choose another format for it."
             )
         found = pydicom.dcmread(item.source, stop_before_pixels=True, specific_tags=list(_KEPT))
+        if math.prod(item.size) < 8:
+            # highdicom 0.28 pads each frame to a byte then, where the standard lets frames share it.
+            raise ImageError(f"{item.file} has fewer than 8 pixels, too few for a DICOM SEG. Choose another format.")
         if int(found.get("NumberOfFrames") or 1) > 1:
             raise ImageError(f"{item.file} has several frames; a DICOM SEG is written for single photographs only.")
         if "NumberOfFrames" in found:

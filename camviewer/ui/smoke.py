@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QTimer, Slot
+from PySide6.QtCore import QIODevice, QObject, QSaveFile, QTimer, Slot
+from PySide6.QtGui import QPixmap
 
 from camviewer.ui.main_window import MainWindow
 
@@ -72,7 +73,7 @@ class Smoke(QObject):
             self._settle.start()
             return
         picture = self._window.grab()
-        if self._screenshot is not None and not picture.save(str(self._screenshot)):
+        if self._screenshot is not None and not _save(picture, self._screenshot):
             log.error("the screenshot cannot be written")
         elif not picture.isNull() and (self._map_seen or not self._demo):
             self.status = 0
@@ -91,3 +92,9 @@ class Smoke(QObject):
         self._settle.stop()
         self._limit.stop()
         self._window.close()
+
+
+def _save(picture: QPixmap, path: Path) -> bool:
+    """Write the whole picture or nothing: whoever waits for the file never finds half of it."""
+    file = QSaveFile(str(path))
+    return file.open(QIODevice.OpenModeFlag.WriteOnly) and picture.save(file, "PNG") and file.commit()

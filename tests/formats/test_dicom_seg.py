@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 from exports import masks, photo
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 
 from camviewer.errors import ExportError, FormatError
 from camviewer.pipeline.export import ExportRequest, export
@@ -44,6 +44,7 @@ def a_project(folder: Path, found: dict[int, np.ndarray], *, names=("a.dcm",)) -
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(first=masks())
 def test_segments_come_back_to_the_pixel(tmp_path_factory: pytest.TempPathFactory, first: np.ndarray) -> None:
+    assume(first.size >= 8)
     folder = tmp_path_factory.mktemp("seg")
     second = ~first
     project = a_project(folder / "i", {1: first, 2: second})
@@ -58,6 +59,13 @@ def test_segments_come_back_to_the_pixel(tmp_path_factory: pytest.TempPathFactor
     found = highdicom.seg.segread(file)
     pixels = found.get_pixels_by_source_instance([source.SOPInstanceUID], ignore_spatial_locations=True)
     assert np.array_equal(pixels[0].astype(bool), np.stack(list(expected.values()), axis=-1))
+
+
+def test_a_picture_of_a_few_pixels_is_left_out_with_a_reason(tmp_path: Path) -> None:
+    project = a_project(tmp_path / "i", {1: np.array([[True, False, False]])})
+    with pytest.raises(ExportError, match="fewer than 8 pixels"):
+        export(ExportRequest(project, "dicom-seg", tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_it_refers_to_its_source_and_names_no_patient(tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ def test_a_project_of_the_version_before_gets_the_table(tmp_path: Path) -> None:
     path = tmp_path / "old.camviewer"
     Project.create(path).close()
     with sqlite3.connect(path) as raw:
-        raw.execute("DROP TABLE facts")
+        for table in ("facts", "mask_networks", "earlier_doubts", "earlier_masks"):
+            raw.execute(f"DROP TABLE {table}")
         raw.execute("PRAGMA user_version = 3")
     raw.close()
     with Project.open(path) as opened:
