@@ -265,9 +265,36 @@ def show(lines: list[Line]) -> None:
         )
 
 
+def sheet(file: Path) -> None:
+    """Write twenty demo pictures with the true outline, what the threshold keeps, and the default mask."""
+    samples = (demo("tune") + demo("report"))[:28]
+    chosen = [samples[round(i * (len(samples) - 1) / 19)] for i in range(20)]
+    weights = Path(__file__).resolve().parents[1] / "resources" / "demo" / "model.safetensors"
+    network = Network(weights, None, "gradcam", "none", [chosen[0].pixels])
+    make = network.maps(network.trained, {})
+    tiles = []
+    for sample in chosen:
+        values = make(sample)
+        assert values is not None
+        masks = (
+            (sample.truth, (0, 200, 0)),
+            (refine_mask(sample.pixels, values, RegionRule()).pixels, (240, 220, 60)),
+            (refine_mask(sample.pixels, values, RegionRule(refine="auto")).pixels, (230, 40, 40)),
+        )
+        picture = cv2.resize(sample.pixels, (280, 210), interpolation=cv2.INTER_AREA)
+        for mask, colour in masks:
+            small = cv2.resize(mask.astype(np.uint8), (280, 210), interpolation=cv2.INTER_NEAREST)
+            outlines, _ = cv2.findContours(small, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+            cv2.drawContours(picture, outlines, -1, colour, 2, cv2.LINE_AA)
+        tiles.append(cv2.copyMakeBorder(picture, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(255, 255, 255)))
+    rows = [np.hstack(tiles[start : start + 5]) for start in range(0, 20, 5)]
+    whole = cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(file), whole, [cv2.IMWRITE_JPEG_QUALITY, 85])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the sets")
+    parser.add_argument("--data", type=Path, default=Path(), help="folder of the sets")
     parser.add_argument("--weights", type=Path, help="network of the maps; without, only the controls without one")
     parser.add_argument("--model", help="its architecture, where the file does not tell")
     parser.add_argument("--method", default="gradcam")
@@ -276,15 +303,24 @@ def main() -> None:
     parser.add_argument("--unseen", action="store_true", help="leave out lesions that train_ham.py has trained on")
     parser.add_argument("--half", choices=("tune", "report"), default="report")
     parser.add_argument("--refine", default=",".join(spec.name for spec in REFINEMENTS))
+    parser.add_argument("--sets", help="names of the sets to measure, with commas between (default: all)")
+    parser.add_argument("--maps", help="of network, random, centre, none (default: all)")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--sheet", type=Path, help="only write a picture of twenty demo images side by side")
     given = parser.parse_args()
     cv2.setNumThreads(1)
+    if given.sheet is not None:
+        sheet(given.sheet)
+        return
 
     small = ham_small(given.data, given.half, given.count, unseen=given.unseen)
+    large = folder_of(given.data, "ham10000_600x450", given.half)
+    tested = test_fifth(given.data)
     sets = {
         "demo": demo(given.half),
         "HAM 200x150": small,
-        "HAM 600x450": folder_of(given.data, "ham10000_600x450", given.half),
+        "HAM 600x450": large,
+        "HAM 600x450 unseen": [sample for sample in large if sample.name in tested],
         "ISIC artefacts": folder_of(given.data, "isic2018_artefacts_512", given.half),
         "crops": list(crops(small)),
         "mosaics": list(mosaics(small)),
@@ -299,6 +335,10 @@ def main() -> None:
     kinds["centre"] = lambda sample: centre_gaussian((sample.truth.shape[1], sample.truth.shape[0]))
     kinds["none"] = lambda sample: np.ones(sample.truth.shape, np.float32)
 
+    if given.sets is not None:
+        sets = {name: sets[name] for name in given.sets.split(",")}
+    if given.maps is not None:
+        kinds = {kind: kinds[kind] for kind in given.maps.split(",")}
     lines: list[Line] = []
     for name, samples in sets.items():
         for kind, make in kinds.items():
@@ -313,7 +353,8 @@ def main() -> None:
             chosen = [line.iou for line in lines if (line.map, line.refine) == (kind, refine)]
             print(f"macro-mean IoU over {len(chosen)} sets, {kind}, {refine}: {np.mean(chosen):.3f}")
             off = [x.iou for x in lines if (x.map, x.refine) == (kind, refine) and x.set in {"crops", "mosaics"}]
-            print(f"off-centre material alone: {np.mean(off):.3f}")
+            if off:
+                print(f"off-centre material alone: {np.mean(off):.3f}")
     if given.json is not None:
         given.json.write_text(json.dumps([asdict(line) for line in lines], indent=1), encoding="utf-8")
 
