@@ -148,6 +148,12 @@ def earlier_masks(project: Project, image_id: int) -> list[Mask] | None:
         ) from error
 
 
+def has_learnt_mask(project: Project, image_id: int) -> bool:
+    """Return whether a network drew an automatic mask of this image."""
+    query = "SELECT 1 FROM masks WHERE image_id = ? AND slot = 'auto' AND refine = ? LIMIT 1"
+    return bool(project.read_rows(query, (image_id, REFINE)))
+
+
 def can_take_back(project: Project) -> bool:
     """Return whether the last round can be taken back."""
     return bool(project.read_rows("SELECT 1 FROM earlier_doubts LIMIT 1"))

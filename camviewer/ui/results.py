@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from camviewer.errors import CamviewerError
 from camviewer.project.facts import DISAGREEMENT, set_facts
+from camviewer.project.learnt import has_learnt_mask
 from camviewer.project.records import ActivationMap, Box, Mask, Run
 from camviewer.project.store import Project
 from camviewer.regions.disagreement import disagreement
@@ -26,6 +27,8 @@ def keep_result(
     found: Sequence[MapResult],
 ) -> None:
     """Store the result of one image and show it; regions of a reviewed image stay as they are.
+
+    Learnt masks cost minutes of training: new maps leave them, and only a changed rule draws others in their place.
 
     Args:
         run: what computed it, as the engine reports it, with the rule that found the regions.
@@ -48,14 +51,15 @@ def keep_result(
         masks.append(Mask(result.mask, class_id, "auto", result.refine, result.reason))
     try:
         run_id = project.add_run(run)
-        shown = found[0] if found else None
+        keeps_masks = bool(maps) and has_learnt_mask(project, image_id)
+        shown = found[0] if found and not keeps_masks else None
         project.store_result(
             image_id,
             run_id=run_id,
             top=top,
             maps=maps,
             boxes=boxes,
-            masks=masks,
+            masks=None if keeps_masks else masks,
             doubt=None if shown is None else shown.doubt,
             findings=() if shown is None else shown.findings,
         )

@@ -19,6 +19,8 @@ from camviewer.images.geometry import Geometry, plan_input
 from camviewer.models.records import ClassScore
 from camviewer.pipeline.explain import Failure as FileFailure
 from camviewer.pipeline.explain import complete
+from camviewer.project.learnt import LearntMasks, store_round
+from camviewer.project.mask_blob import pack
 from camviewer.project.records import ActivationMap, Mask
 from camviewer.regions.rules import RegionRule
 from camviewer.ui.batch import Failure
@@ -188,6 +190,29 @@ def test_an_automatic_run_changes_no_reviewed_image_and_computes_the_others(wind
     assert session.project.image(image_id).status == "reviewed"
     for record in session.records()[1:]:
         assert any(isinstance(mask, Mask) and mask.slot == "auto" for mask in session.project.masks(record.id))
+
+
+def test_new_maps_leave_learnt_masks_and_a_changed_rule_replaces_them(window, backend, qtbot) -> None:
+    session = window.bench.session
+    project, image_id = session.project, session.current.record.id
+    class_id = project.masks(image_id)[0].class_id
+    learnt = np.zeros(SIZE[::-1], bool)
+    learnt[40:50, 50:70] = True
+    run = project.run(project.masks(image_id)[0].run)
+    drawn = [LearntMasks(record.id, {class_id: pack(learnt)}, 0.1) for record in session.records()]
+    store_round(project, drawn, network=b"weights", record={}, run=replace(run, methods=()))
+
+    window.bench.batch.compute_all()
+    qtbot.waitUntil(lambda: not window.bench.engine.busy, timeout=10_000)
+    window.bench.computing.set_choice(MethodChoice("layercam", {}))
+    qtbot.waitUntil(lambda: "layercam" in stored(window) and not window.bench.engine.busy, timeout=10_000)
+    for record in session.records():
+        (mask,) = project.masks(record.id)
+        assert (mask.pixels == learnt).all() and project.maps(record.id)
+        assert project.image(record.id).doubt == 0.1
+
+    window.bench.computing.set_rule(replace(RegionRule(), threshold=0.9))
+    qtbot.waitUntil(lambda: not (project.masks(image_id)[0].pixels == learnt).all(), timeout=10_000)
 
 
 def test_a_batch_ends_with_one_message_that_opens_the_list_of_failures(window, backend, qtbot) -> None:

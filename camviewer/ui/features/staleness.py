@@ -35,5 +35,6 @@ class Staleness(QObject):
             runs = project.runs()
         except (CamviewerError, KeyError):
             return
-        stale = frozenset(run_id for run_id, run in runs.items() if not computing.is_current(run))
+        # Learnt masks come from no method; another choice of method does not age them.
+        stale = frozenset(run_id for run_id, run in runs.items() if run.methods and not computing.is_current(run))
         self._bench.gallery.model.set_stale_runs(stale)
