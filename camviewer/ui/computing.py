@@ -326,7 +326,7 @@ class Computing(QObject):
 
     def _is_chosen(self, found: ActivationMap) -> bool:
         """Return whether a stored map is what the network on hand would compute with the present choices."""
-        if found.method != self.choice.method or found.layer != self._layer_name():
+        if found.method != self.choice.method or found.layer != self.layer_name():
             return False
         run = self._run_of(found)
         return run is not None and self._computes(run)
@@ -345,7 +345,7 @@ class Computing(QObject):
 
     def is_current(self, run: Run) -> bool:
         """Return whether a run made its masks as they would be made now: network, layer, method, rule."""
-        layer = self._layer_name()
+        layer = self.layer_name()
         return self._computes(run) and run.rule == self.rule and (layer in run.layers or "+".join(run.layers) == layer)
 
     def _names(self) -> tuple[str, ...]:
@@ -357,7 +357,8 @@ class Computing(QObject):
         found = dict(table.by_model)
         return tuple(table[found[i]].name if i in found else f"class {i}" for i in range(max(found) + 1))
 
-    def _layer_name(self) -> str:
+    def layer_name(self) -> str:
+        """Return the layer that maps are made of now, several joined by ``+``; empty without a network."""
         summary = self.summary
         if summary is None:
             return ""

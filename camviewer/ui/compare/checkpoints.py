@@ -289,16 +289,16 @@ class CheckpointPage(QWidget):
         shared = self.scale.value() == "shared"
         for row in self.grid.rows():
             for column in self.grid.columns():
-                if (row.method, column.class_index) not in self._cells:
-                    self.grid.set_note(row.method, column.class_index, "No such checkpoint is compared.")
+                if (row.key, column.class_index) not in self._cells:
+                    self.grid.set_note(row.key, column.class_index, "No such checkpoint is compared.")
         for (series, index), place in self._cells.items():
             found = image.maps[place]
             if found is None:
                 self.grid.set_note(series, index, "This image could not be computed.")
                 continue
-            cell = replace(found, method=series, class_index=index)
+            cell = replace(found, class_index=index)
             peak = peaks.get(self._rows[place].head) if shared else None
-            self.grid.set_map(cell, note=_caption(image, place), peak=peak)
+            self.grid.set_map(cell, row=series, note=_caption(image, place), peak=peak)
 
     # --- table and curves -----------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Methods by classes: every cell shows the same part of the same image, each under its own map.
+"""Methods, layers or checkpoints by classes: every cell shows the same part of the same image, each under its own map.
 
 The part in sight is the same in all cells, so it is converted once and painted in each; a cell adds its map, an
 indexed image with a table of colours, as the canvas does.
@@ -71,10 +71,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One method: its identifier and title."""
+    """What is compared, a method or a layer or a checkpoint: its key, its title and a word below."""
 
-    method: str
+    key: str
     title: str
+    detail: str = ""
 
 
 @dataclass(slots=True)
@@ -93,7 +94,7 @@ class CompareGrid(QWidget):
     """The grid. Wheel zooms all cells, drag moves them; arrow keys choose a cell, Enter opens it.
 
     Signals:
-        cell_opened: (method, class index) of a cell that was opened by Enter or a double click.
+        cell_opened: (key of the row, class index) of a cell that was opened by Enter or a double click.
     """
 
     cell_opened = Signal(str, int)
@@ -129,7 +130,7 @@ class CompareGrid(QWidget):
         self._describe()
 
     def set_grid(self, rows: Sequence[Row], columns: Sequence[Column], *, used: str = "") -> None:
-        """Choose methods and classes; maps that are known stay. `used` is the method that regions are made of."""
+        """Choose rows and classes; maps that are known stay. `used` is the row that regions are made of."""
         self._rows, self._columns, self._used = tuple(rows), tuple(columns), used
         row, column = self._current
         self._current = min(row, max(0, len(rows) - 1)), min(column, max(0, len(columns) - 1))
@@ -139,25 +140,32 @@ class CompareGrid(QWidget):
         self._describe()
         self.update()
 
-    def set_map(self, found: ActivationMap, *, note: str = "", peak: float | None = None) -> None:
-        """Show a map in the cell of its method and class.
+    def forget_maps(self) -> None:
+        """Empty all cells: what was computed does not answer the present choices."""
+        self._cells = {}
+        self._describe()
+        self.update()
+
+    def set_map(self, found: ActivationMap, *, row: str = "", note: str = "", peak: float | None = None) -> None:
+        """Show a map in the cell of its row and class.
 
         Args:
             found: the map.
+            row: key of the row; the map's method when empty.
             note: stands in the cell ("Partial map").
             peak: value of the last colour, for several maps on one scale; the map's own maximum when None.
         """
         if self._pyramid is None or found.geometry.image_size != self._pyramid.size:
             return
         cell = _Cell(HeatMap.of(found, peak=peak), note=note, layer=found.layer, seconds=found.seconds)
-        self._cells[found.method, found.class_index] = cell
+        self._cells[row or found.method, found.class_index] = cell
         self._trace(cell)
         self._describe()
         self.update()
 
-    def set_note(self, method: str, class_index: int, note: str) -> None:
+    def set_note(self, row: str, class_index: int, note: str) -> None:
         """Say in a cell why it is empty."""
-        self._cells[method, class_index] = _Cell(note=note)
+        self._cells[row, class_index] = _Cell(note=note)
         self._describe()
         self.update()
 
@@ -170,16 +178,16 @@ class CompareGrid(QWidget):
         return self._columns
 
     def missing(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        """Return the methods and classes of which a map is not there, or only part of it."""
+        """Return the rows' keys and the classes of which a map is not there, or only part of it."""
         lacking = [
-            (row.method, column.class_index)
+            (row.key, column.class_index)
             for row in self._rows
             for column in self._columns
-            if (cell := self._cells.get((row.method, column.class_index))) is None
+            if (cell := self._cells.get((row.key, column.class_index))) is None
             or (cell.heat is None) == (not cell.note)
         ]
-        methods = tuple(dict.fromkeys(method for method, _ in lacking))
-        return methods, tuple(dict.fromkeys(index for _, index in lacking))
+        rows = tuple(dict.fromkeys(key for key, _ in lacking))
+        return rows, tuple(dict.fromkeys(index for _, index in lacking))
 
     def set_rule(self, rule: RegionRule) -> None:
         """Outline in each cell what this rule keeps."""
@@ -340,11 +348,11 @@ class CompareGrid(QWidget):
     def _open(self) -> None:
         row, column = self._current
         if row < len(self._rows) and column < len(self._columns):
-            self.cell_opened.emit(self._rows[row].method, self._columns[column].class_index)
+            self.cell_opened.emit(self._rows[row].key, self._columns[column].class_index)
 
     def reading(self, row: int, column: int) -> str:
         """Return what a cell says: its value under the cursor of its maximum, or its maximum."""
-        cell = self._cells.get((self._rows[row].method, self._columns[column].class_index))
+        cell = self._cells.get((self._rows[row].key, self._columns[column].class_index))
         if cell is None or cell.heat is None:
             return (cell.note if cell is not None else "") or "Computing"
         if not cell.heat.positive:
@@ -416,27 +424,28 @@ class CompareGrid(QWidget):
             painter.drawText(QPointF(x + metrics.horizontalAdvance(name) + 8, baseline), share)
         for number, row in enumerate(self._rows):
             cell = self.cell_rect(number, 0)
-            cells = [self._cells.get((row.method, column.class_index)) for column in self._columns]
+            cells = [self._cells.get((row.key, column.class_index)) for column in self._columns]
             known = [found for found in cells if found is not None and found.heat is not None]
             lines = [(row.title, strong, "text")]
+            if row.detail or known:
+                lines.append((row.detail or f"At {known[0].layer}", quiet, "text-2"))
             if known:
-                lines.append((f"At {known[0].layer}", quiet, "text-2"))
                 lines.append((_time(known[0].seconds), quiet, "text-3"))
-            if row.method == self._used:
+            if row.key == self._used:
                 lines.append(("Used for regions", quiet, "accent-text"))
             y = cell.top()
             for words, font, token in lines:
                 line = QFontMetricsF(font)
                 painter.setFont(font)
                 painter.setPen(colors.color(token))
-                shown = line.elidedText(words, Qt.TextElideMode.ElideRight, LEFT - EDGE - 8)
+                shown = line.elidedText(words, Qt.TextElideMode.ElideMiddle, LEFT - EDGE - 8)
                 painter.drawText(QPointF(EDGE, y + line.ascent()), shown)
                 y += line.height() + 2
 
     def _paint_cell(self, painter: QPainter, row: int, column: int) -> None:
         assert self._pyramid is not None
         rect, colors = self.cell_rect(row, column), theme()
-        cell = self._cells.get((self._rows[row].method, self._columns[column].class_index))
+        cell = self._cells.get((self._rows[row].key, self._columns[column].class_index))
         to_screen = self.to_screen(rect)
         width, height = self._pyramid.size
         image = to_screen.mapRect(QRectF(0, 0, width, height)) & rect

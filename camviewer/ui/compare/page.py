@@ -1,4 +1,4 @@
-"""The comparison as a page: which methods and classes, one note on the scale, the grid; and who computes it."""
+"""The comparison as a page: which methods or layers and which classes, the grid, and who computes it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QMenu, QVBoxLayout, QWidge
 
 from camviewer.catalogue.methods import BY_NAME, METHODS
 from camviewer.project.records import ActivationMap
+from camviewer.ui.choices import SegmentedControl
 from camviewer.ui.compare.grid import Column, CompareGrid, Row
 from camviewer.ui.computing import Computing
 from camviewer.ui.controls import Button, ElidedLabel, IconButton, name_control, surface
@@ -31,16 +32,18 @@ from camviewer.workers.jobs import (
 DEFAULT = ("cam", "gradcam", "gradcampp", "layercam")
 MOST_ROWS, MOST_COLUMNS = 5, 5
 NOTE = "Each map is scaled to its own maximum"
+LAYERED = ("gradients", "activations")  # what a method of layers may need: quick, and possible at every layer
+FINE = "layercam"  # stands in for a method that knows one layer only; made for early layers
 
 
 class ComparePage(QWidget):
-    """Methods by the classes of the highest scores, for the image on the canvas.
+    """Methods, or layers of one method, by the classes of the highest scores, for the image on the canvas.
 
     Signals:
-        opened: (method, class index) that is to be shown alone.
+        opened: (method, layer, class index) that is to be shown alone; without a layer the chosen ones stay.
     """
 
-    opened = Signal(str, int)
+    opened = Signal(str, str, int)
 
     def __init__(self, session: Session, computing: Computing, engine: Engine) -> None:
         super().__init__()
@@ -49,13 +52,15 @@ class ComparePage(QWidget):
         self._methods: tuple[str, ...] = DEFAULT
         self._active = False
         self._token: int | None = None
+        self._asked = ""  # key of the row that is computed
+        self._basis: object = None  # what the maps in the grid were asked with
         self.grid = CompareGrid()
-        self.grid.cell_opened.connect(self.opened)
+        self.grid.cell_opened.connect(self._on_opened)
         self._build()
         session.image_shown.connect(self._on_image)
         computing.scores_ready.connect(self._on_scores)
         computing.model_changed.connect(self._on_model)
-        computing.choice_changed.connect(self._refresh)
+        computing.choices_changed.connect(self._refresh)
         engine.maps_ready.connect(self._on_maps)
         engine.partial_ready.connect(self._on_partial)
         engine.failed.connect(self._on_failed)
@@ -68,6 +73,12 @@ class ComparePage(QWidget):
         row = QHBoxLayout(bar)
         row.setContentsMargins(12, 0, 12, 0)
         row.setSpacing(8)
+        self.kind = SegmentedControl(
+            [("methods", "Methods"), ("layers", "Layers")],
+            "Rows of the comparison",
+            tips=["A row for each method, at the chosen layer", "A row for each ticked layer, by one method"],
+        )
+        self.kind.chosen.connect(self._refresh)
         self._rows = Button("Methods", "plain", tip="Choose the methods that are compared")
         self._menu = QMenu("Methods", self)
         self._menu.setToolTipsVisible(True)
@@ -92,7 +103,7 @@ class ComparePage(QWidget):
         self.leave = Button("Compare", "flat", icon_name="grid", key="G", tip="Back to one image")
         self.leave.setCheckable(True)
         self.leave.setChecked(True)
-        for part in (self._rows, self._columns):
+        for part in (self.kind, self._rows, self._columns):
             row.addWidget(part)
         row.addWidget(self._note, 1)
         row.addWidget(fit)
@@ -119,6 +130,21 @@ class ComparePage(QWidget):
         """Show the whole image in every cell."""
         self.grid.fit()
 
+    def layers(self) -> tuple[str, ...]:
+        """Return the layers that are compared: the ticked ones; with fewer than two the last of each map size."""
+        ticked, summary = self._computing.layers, self._computing.summary
+        if len(ticked) > 1 or summary is None:
+            return ticked[-MOST_ROWS:]
+        last = {layer.output_shape[-2:]: layer.name for layer in summary.layers if layer.fit != "unusable"}
+        places = {layer.name: place for place, layer in enumerate(summary.layers)}
+        wanted = {*last.values(), *(ticked or (summary.suggested,))}
+        return tuple(sorted(wanted, key=lambda name: places.get(name, len(places))))[-MOST_ROWS:]
+
+    def layer_method(self) -> str:
+        """Return the method that layers are compared by: the chosen one where it can be made at any layer."""
+        chosen = self._computing.choice.method
+        return chosen if BY_NAME[chosen].needs in LAYERED else FINE
+
     def methods(self) -> tuple[str, ...]:
         """Return the methods that are compared."""
         refused = self._computing.unavailable()
@@ -140,6 +166,13 @@ class ComparePage(QWidget):
             action.setToolTip(refused.get(name, BY_NAME[name].shows))
             action.blockSignals(False)
         self._rows.set_text(f"{len(self.methods())} methods" if len(self.methods()) != 1 else "1 method")
+
+    @Slot(str, int)
+    def _on_opened(self, key: str, class_index: int) -> None:
+        if self.kind.value() == "layers":
+            self.opened.emit(self.layer_method(), key, class_index)
+        else:
+            self.opened.emit(key, "", class_index)
 
     @Slot(bool)
     def _on_method(self, _checked: bool) -> None:
@@ -175,10 +208,32 @@ class ComparePage(QWidget):
         for rank, score in enumerate(self._scores[:count], 1):
             name, colour = self._session.class_of(self._session.class_id_of(score.index))
             columns.append(Column(score.index, rank, name or score.name, colour or "#FFFFFF", score.probability))
-        rows = [Row(name, BY_NAME[name].title) for name in self.methods()]
-        self.grid.set_grid(rows, columns, used=self._computing.choice.method)
+        layered = self.kind.value() == "layers"
+        self._rows.setVisible(not layered)
+        self._forget_old(layered)
+        if layered:
+            method = self.layer_method()
+            rows = [Row(name, name, BY_NAME[method].title) for name in self.layers()]
+            used = self._computing.layer_name() if method == self._computing.choice.method else ""
+        else:
+            rows = [Row(name, BY_NAME[name].title) for name in self.methods()]
+            used = self._computing.choice.method
+        self.grid.set_grid(rows, columns, used=used)
         self.grid.set_rule(self._computing.rule)
         self._ask()
+
+    def _forget_old(self, layered: bool) -> None:
+        """Empty the grid when the maps in it were made with other choices."""
+        choice = self._computing.choice
+        method = (self.layer_method(), choice.parameters if choice.method == self.layer_method() else {})
+        basis = (layered, choice.offset, method if layered else self._computing.layers)
+        if basis == self._basis:
+            return
+        self._basis = basis
+        self.grid.forget_maps()
+        if self._token is not None:
+            self._engine.cancel(self._token)
+            self._token = None  # its maps are not wanted; its end asks for the others
 
     def _ask(self) -> None:
         current = self._session.current
@@ -188,18 +243,17 @@ class ComparePage(QWidget):
             return
         if current.pixels is None or self._computing.summary is None:
             return
-        methods, classes = self.grid.missing()
-        if not methods or not classes:
+        keys, classes = self.grid.missing()
+        if not keys or not classes:
             return
-        # One method after the other, so that the quick ones are there at once.
-        choice = self._computing.choice
-        name = methods[0]
+        # One row after the other, so that the quick ones are there at once.
+        choice, self._asked = self._computing.choice, keys[0]
+        layered = self.kind.value() == "layers"
+        name = self.layer_method() if layered else keys[0]
+        layers = (keys[0],) if layered else self._computing.layers
         parameters = {name: dict(choice.parameters)} if name == choice.method else {}
-        request = MapRequest((name,), classes, self._computing.layers, parameters, offset=choice.offset)
-        if len(self._computing.layers) > 1:
-            request = MapRequest(
-                (name,), classes, self._computing.layers, parameters, offset=choice.offset, fuse="mean"
-            )
+        fuse = "mean" if len(layers) > 1 else "none"
+        request = MapRequest((name,), classes, layers, parameters, offset=choice.offset, fuse=fuse)
         job = ComputeMaps(current.path, request)
         self._token = job.token
         try:
@@ -212,11 +266,11 @@ class ComparePage(QWidget):
         if ready.token != self._token:
             return
         for found in ready.explanation.maps:
-            self.grid.set_map(found)
+            self.grid.set_map(found, row=self._asked)
         have = {found.class_index for found in ready.explanation.maps}
         for index in ready.request.classes:
             if isinstance(index, int) and index not in have:
-                self.grid.set_note(ready.request.methods[0], index, "The method gives none for this class.")
+                self.grid.set_note(self._asked, index, "The method gives none for this class.")
 
     @Slot(object)
     def _on_partial(self, partial: PartialMap) -> None:
@@ -225,14 +279,14 @@ class ComparePage(QWidget):
 
     def _show_partial(self, found: ActivationMap) -> None:
         words = ", ".join(found.flags)
-        self.grid.set_map(found, note=words[:1].upper() + words[1:])
+        self.grid.set_map(found, row=self._asked, note=words[:1].upper() + words[1:])
 
     @Slot(object)
     def _on_failed(self, end: JobFailed) -> None:
         if end.token == self._token and isinstance(end.job, ComputeMaps):
             for index in end.job.request.classes:
                 if isinstance(index, int):
-                    self.grid.set_note(end.job.request.methods[0], index, end.message)
+                    self.grid.set_note(self._asked, index, end.message)
         self._on_end(end)
 
     @Slot(object)

@@ -1,4 +1,4 @@
-"""The comparison of methods and classes, in the place of the canvas."""
+"""The comparison of methods or layers and classes, in the place of the canvas."""
 
 from __future__ import annotations
 
@@ -41,14 +41,17 @@ class Comparing(QObject):
         value = self._bench.settings.value
         self.page.grid.set_look(value.colour_map, value.opacity)
 
-    @Slot(str, int)
-    def _open(self, method: str, class_index: int) -> None:
-        """Show one cell of the comparison alone; its method and class are the current ones from then on."""
+    @Slot(str, str, int)
+    def _open(self, method: str, layer: str, class_index: int) -> None:
+        """Show one cell of the comparison alone; its method, layer and class are the current ones from then on."""
         bench = self._bench
         bench.stage.show_page(None)
         if method != bench.computing.choice.method:
             choice = MethodChoice(method, {}, bench.computing.choice.offset)
             bench.method.set_choice(choice)
             bench.computing.set_choice(choice)
+        if layer and (layer,) != bench.computing.layers:
+            bench.model_panel.set_chosen((layer,))
+            bench.computing.set_layers((layer,))
         bench.computing.choose_class(class_index)
         bench.canvas.set_mode("blend")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from PySide6.QtTest import QTest
 
 from camviewer.cam.requests import Explanation
 from camviewer.images.geometry import Geometry, plan_input
-from camviewer.models.records import ClassScore
+from camviewer.models.records import ClassScore, Layer
 from camviewer.project.records import ActivationMap
 from camviewer.ui.main_window import MainWindow
 from camviewer.ui.settings import SettingsStore
@@ -38,8 +39,10 @@ class Maps(FakeBackend):
         scores = (ClassScore(1, "b", 2.0, 0.8), ClassScore(0, "a", 0.5, 0.2))
         classes = job.request.classes if not isinstance(job.request.classes, str) else (1, 0)
         values = np.arange(16, dtype=np.float32).reshape(4, 4)
+        layer = "+".join(job.request.layers) or "layer"
+        shift = len(layer) if job.request.layers else 0
         found = [
-            ActivationMap(index, method, "layer", values + len(method), geometry)
+            ActivationMap(index, method, layer, values + len(method) + shift, geometry)
             for method in job.request.methods
             for index in classes
         ]
@@ -74,7 +77,7 @@ def test_g_compares_and_takes_back(window, qtbot) -> None:
     qtbot.waitUntil(lambda: filled(window), timeout=15_000)
     grid = window.comparing.page.grid
     # CAM needs a head that this network has not; it is left out.
-    assert [row.method for row in grid._rows] == ["gradcam", "gradcampp", "layercam"]
+    assert [row.key for row in grid._rows] == ["gradcam", "gradcampp", "layercam"]
     assert [column.name for column in grid._columns] == ["b", "a"]
     assert grid.reading(0, 0) == "max 22.00"
     assert grid.reading(1, 0) == "Grad-CAM++ cannot be computed here."
@@ -117,7 +120,7 @@ def test_methods_and_classes_are_chosen(window, qtbot) -> None:
     page._choices["eigencam"].trigger()
     page._columns.setCurrentIndex(0)
     qtbot.waitUntil(lambda: filled(window), timeout=15_000)
-    assert [row.method for row in page.grid._rows] == ["gradcam", "gradcampp", "layercam", "eigencam"]
+    assert [row.key for row in page.grid._rows] == ["gradcam", "gradcampp", "layercam", "eigencam"]
     assert len(page.grid._columns) == 1
     assert not page._choices["cam"].isEnabled()
 
@@ -127,3 +130,53 @@ def test_closing_the_project_leaves_the_comparison(window, qtbot) -> None:
     window.bench.session.close_project()
     assert not window.bench.actions["compare"].isChecked()
     assert not window.comparing.page.isVisible()
+
+
+def test_layers_are_compared_by_one_method(window, qtbot) -> None:
+    page, computing = window.comparing.page, window.bench.computing
+    window.bench.actions["compare"].trigger()
+    qtbot.waitUntil(lambda: filled(window), timeout=15_000)
+    computing.set_layers(("early", "late"))
+    page.kind._buttons["layers"].click()
+    qtbot.waitUntil(lambda: filled(window), timeout=15_000)
+    assert [(row.key, row.title, row.detail) for row in page.grid.rows()] == [
+        ("early", "early", "Grad-CAM"),
+        ("late", "late", "Grad-CAM"),
+    ]
+    # The values of a map say at which layer it was asked for.
+    assert [page.grid.reading(row, 0) for row in range(2)] == ["max 27.00", "max 26.00"]
+    computing.set_layers(("early", "a third", "late"))
+    qtbot.waitUntil(lambda: filled(window) and len(page.grid.rows()) == 3, timeout=15_000)
+    assert page.grid.reading(1, 1) == "max 29.00"
+    page.grid.setFocus()
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Return):
+        QTest.keyClick(page.grid, key)
+    assert not page.isVisible()
+    assert computing.layers == ("a third",) and computing.choice.method == "gradcam"
+
+
+def test_other_layers_make_the_methods_be_computed_anew(window, qtbot) -> None:
+    page = window.comparing.page
+    window.bench.actions["compare"].trigger()
+    qtbot.waitUntil(lambda: filled(window), timeout=15_000)
+    assert page.grid.reading(0, 0) == "max 22.00"
+    window.bench.computing.set_layers(("early",))
+    qtbot.waitUntil(lambda: filled(window) and page.grid.reading(0, 0) == "max 27.00", timeout=15_000)
+
+
+def test_without_ticks_the_last_layer_of_each_map_size_is_compared(window) -> None:
+    def layer(name: str, side: int, fit: str = "usable") -> Layer:
+        return Layer(name, "Conv2d", 0, 1, (8, side, side), None, None, 0, None, fit, "")
+
+    tree = (layer("a", 56), layer("b", 56), layer("c", 28), layer("d", 28, "unusable"), layer("e", 14, "suggested"))
+    page, computing = window.comparing.page, window.bench.computing
+    computing.summary = replace(SUMMARY, layers=tree, suggested="e")
+    assert page.layers() == ("b", "c", "e")
+    computing.layers = ("a",)
+    assert page.layers() == ("a", "b", "c", "e")
+    computing.layers = ("a", "c")
+    assert page.layers() == ("a", "c")
+    # CAM has one layer only, and Score-CAM would take minutes for each.
+    for chosen, used in (("cam", "layercam"), ("scorecam", "layercam"), ("eigencam", "eigencam")):
+        computing.choice = replace(computing.choice, method=chosen)
+        assert page.layer_method() == used
