@@ -64,6 +64,17 @@ def test_yolo_boxes_are_read_by_supervision(tmp_path: Path) -> None:
     np.testing.assert_allclose(read.boxes[0].xyxy, (1, 1, 4, 4), atol=1e-6)
 
 
+def test_yolo_boxes_end_at_the_frame_and_classes_count_from_0(tmp_path: Path) -> None:
+    beyond = (ItemBox(2, (-2.0, 1.0, 4.0, 9.0)), ItemBox(1, (7.0, 1.0, 9.0, 3.0)))
+    entry = replace(item("a.png", [np.zeros((4, 6), bool)]), boxes=beyond)
+    write(tmp_path, "yolo-detection", [entry], images="reference")
+    text = (tmp_path / "labels" / "train" / "a.txt").read_text(encoding="utf-8")
+    assert text == "1 0.33333333 0.62500000 0.66666667 0.75000000\n"
+    write(tmp_path / "outlines", "yolo-segmentation", [item("a.png", [blob(), blob()])], images="reference")
+    rows = (tmp_path / "outlines" / "labels" / "train" / "a.txt").read_text(encoding="utf-8").splitlines()
+    assert [row.split()[0] for row in rows] == ["0", "1"]
+
+
 def test_yolo_outlines_are_read_by_supervision(tmp_path: Path) -> None:
     mask = blob()
     write(tmp_path, "yolo-segmentation", [found(mask, tmp_path)])
@@ -153,6 +164,18 @@ def test_voc_masks_are_palette_pngs(tmp_path: Path) -> None:
     assert np.array_equal(values, expected)
     assert np.array_equal(read_indexed(tmp_path / "SegmentationClass" / "a.png", size=(60, 40)), expected)
     assert palette()[-3:] == [224, 224, 192]
+
+
+def test_voc_numbers_each_region_of_all_classes(tmp_path: Path) -> None:
+    pair, other = np.zeros((2, 20, 30), bool)
+    pair[2:10, 2:10] = pair[2:6, 20:25] = True
+    other[15:18, 15:18] = True
+    entry = replace(item("a.png", [pair, other]), source=photo(tmp_path / "p" / "a.png", (30, 20)))
+    write(tmp_path, "voc", [entry])
+    values = read_indexed(tmp_path / "SegmentationObject" / "a.png", size=(30, 20))
+    places = np.s_[2:10, 2:10], np.s_[2:6, 20:25], np.s_[15:18, 15:18]
+    assert sorted(np.unique(values[place]).tolist() for place in places) == [[1], [2], [3]]
+    assert np.array_equal(values > 0, pair | other)
 
 
 @pytest.mark.parametrize(
