@@ -42,6 +42,12 @@ class ClassTable:
     classes: tuple[AnnotationClass, ...] = ()
     by_model: dict[int, int] = field(default_factory=dict)
 
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The classes of the model alone; the table also keeps those of models before."""
+        known = set(self.by_model.values())
+        return tuple(entry.name for entry in self.classes if entry.id in known)
+
     def __getitem__(self, class_id: int) -> AnnotationClass:
         for entry in self.classes:
             if entry.id == class_id:

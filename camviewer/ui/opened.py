@@ -424,7 +424,7 @@ class OpenProject(QObject):
         except ProjectError as error:
             self._say_error(error)
             return
-        book.set_classes([entry.name for entry in self.table.classes])
+        book.set_classes(self.table.model_names)
         book.name(self._records.values())
         self.items_reset.emit(self._items())
         current = self.current
@@ -469,7 +469,7 @@ class OpenProject(QObject):
         if table is not None:
             self.table = table
             if self._book is not None:
-                self._book.set_classes([entry.name for entry in table.classes])
+                self._book.set_classes(table.model_names)
             self.items_reset.emit(self._items())
             self.refresh_regions()
 

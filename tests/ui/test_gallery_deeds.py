@@ -125,6 +125,16 @@ def test_labels_that_hardly_agree_are_said(window, qtbot) -> None:
     assert window.bench.gallery.model.rowCount() == 4
 
 
+def test_labels_are_not_wrong_where_the_model_has_other_classes(window, qtbot) -> None:
+    session = window.bench.session
+    session.set_model_classes(("nv", "melanoma"))
+    session.set_model_classes(("rough", "smooth"))  # of another model, opened later in the same project
+    for record in session.records():
+        session.project.store_result(record.id, run_id=None, top=[(1, 2.0, 0.9), (0, 0.1, 0.1)])
+    session.reload_all()
+    assert not any("wrong" in item.values for item in window.bench.gallery.model.items())
+
+
 def test_thumbnails_on_the_disk_are_cleared_by_the_switch(window, qtbot) -> None:
     cache = window.bench.gallery.pictures.pool.cache
     qtbot.waitUntil(lambda: cache.used() > 0, timeout=10_000)
