@@ -107,6 +107,11 @@ def test_smooth_grad_cam_pp() -> None:
     np.testing.assert_allclose(one.numpy(), methods.grad_cam_pp_weights(A, samples[0])[0].numpy(), rtol=1e-9)
 
 
+def test_ablation_keeps_its_direction_below_zero() -> None:
+    S, ablated = torch.tensor([2.0, -2.0, 0.0]), torch.tensor([[1.0, -3.0, -0.5], [2.0, -2.0, 0.0]])
+    assert methods.ablation_weights(S, ablated).tolist() == [[0.5, 0.0], [0.5, 0.0], [0.5, 0.0]]
+
+
 def test_random_is_fixed_by_seed_and_class() -> None:
     A, _ = draw()
     first = methods.random_cam(A, [3, 4], seed=7)

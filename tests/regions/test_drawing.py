@@ -148,6 +148,14 @@ def test_a_hole_that_touches_the_border_is_open() -> None:
     assert drawing.fill_holes(mask).all()
 
 
+def test_pixels_that_touch_at_corners_enclose_a_hole() -> None:
+    """The mask holds together across corners, so what is outside does not."""
+    diamond = np.zeros((5, 5), bool)
+    diamond[[1, 2, 2, 3], [2, 1, 3, 2]] = True
+    assert np.argwhere(drawing.fill_holes(diamond) & ~diamond).tolist() == [[2, 2]]
+    assert np.argwhere(drawing.hole_at(diamond, (2, 2))).tolist() == [[2, 2]]
+
+
 def test_smoothing_takes_spikes_and_leaves_straight_edges() -> None:
     mask = np.zeros((100, 100), bool)
     mask[:, :50] = True
