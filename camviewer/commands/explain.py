@@ -22,7 +22,7 @@ from camviewer.commands.arguments import (
 from camviewer.commands.console import ProgressLine, count, say, warn
 from camviewer.commands.interrupt import INTERRUPTED, interruptible
 from camviewer.errors import UsageError
-from camviewer.pipeline.settings import SAVE, ExplainSettings
+from camviewer.pipeline.settings import SAVE, SAVEABLE, ExplainSettings
 from camviewer.regions.rules import RegionRule
 
 
@@ -75,7 +75,13 @@ def add_parser(commands: Any) -> None:
         "--refine-param", action="append", default=[], metavar="NAME=V", help="of the refinement, see the list below"
     )
     group.add_argument(
-        "--save", action=Several, const=SAVE, default=SAVE, metavar="WHAT", help=f"{','.join(SAVE)} (default: all)"
+        "--save",
+        action=Several,
+        const=SAVEABLE,
+        default=SAVE,
+        metavar="WHAT",
+        help=f"{','.join(SAVEABLE)} (default: all but the last); three-valued: masks for training, "
+        "0, class number + 1, and 255 (ignore) where the outline is uncertain",
     )
     parser.set_defaults(run=run)
 

@@ -69,6 +69,7 @@ class ExplainedMap:
         overlay: RGB ``[height, width, 3]`` to save as PNG, or None.
         doubt: how likely the mask is wrong, 0..1, or None when not judged.
         findings: artefacts in the image, and ``map on KIND`` where the map favours one.
+        three_valued: the mask for training, 0, class index + 1, or 255 (ignore), uint8 ``[height, width]``, or None.
     """
 
     map: ActivationMap
@@ -79,6 +80,7 @@ class ExplainedMap:
     overlay: NDArray[np.uint8] | None = None
     doubt: float | None = None
     findings: tuple[str, ...] = ()
+    three_valued: NDArray[np.uint8] | None = None
 
 
 class ExplainWriter:
@@ -203,6 +205,9 @@ class ExplainWriter:
                     if entry.findings:
                         row["findings"] = list(entry.findings)
                     masks.append(row)
+                if entry.three_valued is not None:
+                    map_row["three_valued"] = f"three_valued/{stem}_{tail}.png"
+                    self._write(map_row["three_valued"], png(entry.three_valued), written)
                 if entry.overlay is not None:
                     self._write(f"overlays/{stem}_{tail}.png", png(entry.overlay), written)
                 number += 1

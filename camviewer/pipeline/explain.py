@@ -20,8 +20,9 @@ from camviewer.images.scan import ImageFile, scan
 from camviewer.pipeline.computation import Computation
 from camviewer.pipeline.decoder import Decoder
 from camviewer.pipeline.overlays import overlay
-from camviewer.pipeline.settings import ExplainSettings
+from camviewer.pipeline.settings import THREE_VALUED, ExplainSettings
 from camviewer.project.records import ActivationMap, BoolMask
+from camviewer.regions.doubt import IGNORE, three_valued
 from camviewer.regions.find import FoundBox, find_regions
 from camviewer.regions.refine import refine_mask
 from camviewer.regions.rules import RegionRule
@@ -53,6 +54,7 @@ class MapResult:
         doubt: how likely the mask is wrong, 0..1, see `camviewer.regions.doubt`.
         findings: artefacts in the image, and those that the map favours.
         attention: share of the map's positive part on the mask; None without one.
+        band: where the mask's outline is uncertain; None when not asked for, or without evidence.
     """
 
     map: ActivationMap
@@ -64,6 +66,7 @@ class MapResult:
     doubt: float | None = None
     findings: tuple[str, ...] = ()
     attention: float | None = None
+    band: BoolMask | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +87,9 @@ class ImageResult:
     error: Failure | None = None
 
 
-def find_in_map(pixels: Pixels, found: ActivationMap, rule: RegionRule, *, values: FloatMap | None = None) -> MapResult:
+def find_in_map(
+    pixels: Pixels, found: ActivationMap, rule: RegionRule, *, values: FloatMap | None = None, band: bool = False
+) -> MapResult:
     """Return the boxes and the mask of one map of an image.
 
     Args:
@@ -92,6 +97,7 @@ def find_in_map(pixels: Pixels, found: ActivationMap, rule: RegionRule, *, value
         found: raw map.
         rule: how regions are made.
         values: the map upsampled to the image, where that is known already.
+        band: whether to say where the mask's outline is uncertain.
 
     Raises:
         UsageError: for a refinement or parameter that does not exist.
@@ -99,7 +105,7 @@ def find_in_map(pixels: Pixels, found: ActivationMap, rule: RegionRule, *, value
     if values is None:
         values = found.geometry.upsample(found.values)
     regions = find_regions(values, rule)
-    mask = refine_mask(pixels, values, rule, regions=regions, judge=True)
+    mask = refine_mask(pixels, values, rule, regions=regions, judge=True, band=band)
     seen = survey(pixels, values, mask.pixels)
     return MapResult(
         found,
@@ -111,6 +117,7 @@ def find_in_map(pixels: Pixels, found: ActivationMap, rule: RegionRule, *, value
         mask.doubt,
         seen.findings,
         seen.inside,
+        mask.band,
     )
 
 
@@ -303,6 +310,12 @@ def explain_folder(
         ExportError: when the results cannot be written.
     """
     layers = computation.check(settings.maps)
+    classes = len(computation.summary.identity.classes)
+    if THREE_VALUED in settings.save and classes >= IGNORE:
+        raise UsageError(
+            f"A three-valued mask holds at most {IGNORE - 1} classes, and the model has {classes}. "
+            f"Leave {THREE_VALUED} out of --save."
+        )
     earlier = (settings.out / FILE).is_file()
     run = computation.run_record(settings.maps, settings.rule, layers=layers)
     done = failed = 0
@@ -380,13 +393,16 @@ def _explained_maps(pixels: Pixels, explanation: Explanation, settings: ExplainS
     save = settings.save
     for found in explanation.maps:
         values = found.geometry.upsample(found.values)
-        result = find_in_map(pixels, found, settings.rule, values=values)
+        result = find_in_map(pixels, found, settings.rule, values=values, band=THREE_VALUED in save)
         yield ExplainedMap(
             found,
             boxes=tuple(ExplainedBox(box.xyxy, box.score, probability.get(found.class_index)) for box in result.boxes)
             if "boxes" in save
             else (),
             mask=result.mask if "masks" in save else None,
+            three_valued=three_valued(result.mask, result.band, found.class_index + 1)
+            if THREE_VALUED in save
+            else None,
             refine=result.refine,
             reason=result.reason,
             doubt=result.doubt,

@@ -10,7 +10,10 @@ from camviewer.models.records import LoadRequest
 from camviewer.regions.rules import RegionRule
 
 SAVE = ("maps", "overlays", "boxes", "masks")
-"""What an explain folder can hold."""
+"""What an explain folder holds unless less is asked for."""
+THREE_VALUED = "three-valued"
+SAVEABLE = (*SAVE, THREE_VALUED)
+"""What it can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class ExplainSettings:
         load: which network.
         maps: methods, classes, layers.
         rule: how regions are made of a map.
-        save: of `SAVE`; scores and the maps' rows are always written.
+        save: of `SAVEABLE`; scores and the maps' rows are always written.
         batch_size: images in one pass; what suits the device when None.
         colour_map: of overlays.
         opacity: of overlays where the map is strong, 0..1.

@@ -26,6 +26,8 @@ from camviewer.regions.work import Work
 
 SHIFT = 0.08
 """Of the blue channel's threshold, as a share of its range, under which a good mask hardly changes."""
+IGNORE = 255
+"""Of a three-valued mask: where training neither rewards nor punishes."""
 HALF_CONTRAST = 10.0
 """Difference in CIE Lab at which the sign of contrast is 0.5."""
 
@@ -88,21 +90,31 @@ def judge(work: Work, mask: BoolMask) -> Doubt:
     return Doubt(1 / (1 + math.exp(evidence - OFFSET)), signs)
 
 
-def three_valued(work: Work, mask: BoolMask, class_value: int, *, ignore: int = 255) -> NDArray[np.uint8]:
-    """Return the mask with its uncertain band as `ignore`: 0, `class_value` or `ignore`, uint8 ``[H, W]``.
+def uncertain(work: Work) -> BoolMask:
+    """Return where a mask of this image and map is uncertain, bool ``[H, W]``.
 
-    Uncertain is where some but not most of the outlines that colour offers lie (between an eighth and seven eighths
-    of their weight), as established in weak supervision (Ahn et al. 2019, arXiv 1904.05044). Far from any
-    outline the mask stands as it is.
+    That is where some but not most of the outlines that colour offers lie: between an eighth and seven eighths of
+    their weight. Two thresholds with a band between that training ignores are established in weak supervision (Ahn et
+    al. 2019, arXiv 1904.05044).
     """
     found = consensus.offered(work)
-    values = np.where(mask, np.uint8(class_value), np.uint8(0))
+    height, width = work.full
     if found is None:
-        return values
-    share = consensus.shares(found)
-    soft = cv2.resize(share, (mask.shape[1], mask.shape[0]), interpolation=cv2.INTER_LINEAR)
-    values[(soft > 1 / 8) & (soft < 7 / 8)] = ignore
-    return values
+        return np.zeros((height, width), dtype=np.bool_)
+    soft = cv2.resize(consensus.shares(found), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray((soft > 1 / 8) & (soft < 7 / 8), dtype=np.bool_)
+
+
+def three_valued(mask: BoolMask, band: BoolMask | None, class_value: int) -> NDArray[np.uint8]:
+    """Return a mask and its uncertain band as 0, `class_value` (1..254) and `IGNORE`, uint8 ``[H, W]``.
+
+    Raises:
+        ValueError: for a class value that is 0, or that means something else.
+    """
+    if not 0 < class_value < IGNORE:
+        raise ValueError(f"class value {class_value}")
+    values = np.where(mask, np.uint8(class_value), np.uint8(0))
+    return values if band is None else np.where(band, np.uint8(IGNORE), values)
 
 
 def _signs(work: Work, mask: BoolMask) -> Signs:

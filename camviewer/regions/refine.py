@@ -34,12 +34,14 @@ class RefinedMask:
         refine: name of the refinement that drew it; for ``auto`` the one it took.
         reason: why it is empty, for example ``no positive evidence``; else empty.
         doubt: how likely it is wrong, 0..1, see `camviewer.regions.doubt`; None when not asked for.
+        band: where its outline is uncertain, bool ``[H, W]``; None when not asked for, or without evidence.
     """
 
     pixels: BoolMask
     refine: str
     reason: str = ""
     doubt: float | None = None
+    band: BoolMask | None = None
 
 
 Draw = Callable[[Work, Mapping[str, Value]], BoolMask]
@@ -70,6 +72,7 @@ def refine_mask(
     *,
     regions: Regions | None = None,
     judge: bool = False,
+    band: bool = False,
 ) -> RefinedMask:
     """Return the mask that the rule's refinement draws.
 
@@ -79,6 +82,7 @@ def refine_mask(
         rule: threshold rule with the refinement's name and parameters.
         regions: of the same map and rule, where they are known already.
         judge: whether to say how doubtful the mask is.
+        band: whether to say where its outline is uncertain.
 
     Raises:
         UsageError: for an unknown refinement or a parameter outside its range.
@@ -103,6 +107,7 @@ def refine_mask(
         name,
         "" if mask.any() else consensus.NOTHING,
         doubt.judge(work, mask).score if judge else None,
+        doubt.uncertain(work) if band else None,
     )
 
 

@@ -504,3 +504,23 @@ def test_real_images_and_checkpoints(run, data_dir, tmp_path):
     top = {row["file"].split(".")[0]: row["top"][0]["name"] for row in load(out)["images"]}
     assert "chickadee" in top["coral_bird"]
     assert "hotdog" in top["coral_hot_dog"]
+
+
+def test_three_valued_masks_leave_the_outline_open(run, pictures, tmp_path):
+    out = tmp_path / "out"
+    assert run(pictures, "--out", out, "--save", "masks,three-valued")[0] == 0
+    explained = read_explain(out)
+    checked = 0
+    for row, image in zip(load(out)["images"], explained.images, strict=True):
+        for entry, mask_row in zip(row.get("maps", ()), image.masks, strict=True):
+            mask = explained.read_mask(image, mask_row)
+            values = np.asarray(Image.open(out / entry["three_valued"]))
+            inside = entry["class_index"] + 1
+            assert values.shape == mask.shape and values.dtype == np.uint8
+            assert set(np.unique(values)) <= {0, inside, 255}
+            sure = values != 255
+            assert (values[sure] == np.where(mask, inside, 0)[sure]).all()
+            checked += 1
+    assert checked
+    assert run(pictures, "--out", tmp_path / "without")[0] == 0
+    assert not (tmp_path / "without" / "three_valued").exists()

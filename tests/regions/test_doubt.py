@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from drawn_skin import blob, disc, draw
 
-from camviewer.regions.doubt import OFFSET, WEIGHTS, judge, three_valued
+from camviewer.regions.doubt import OFFSET, WEIGHTS, judge, three_valued, uncertain
 from camviewer.regions.find import find_regions
 from camviewer.regions.refine import refine_mask
 from camviewer.regions.rules import RegionRule
@@ -62,10 +62,17 @@ def test_three_values() -> None:
     picture = draw(SIZE, TRUTH)
     prepared = work(picture)
     mask = refine_mask(picture, prepared.values, RULE).pixels
-    values = three_valued(prepared, mask, 3)
+    values = three_valued(mask, uncertain(prepared), 3)
     assert set(np.unique(values)) <= {0, 3, 255}
     centre, corner = disc(SIZE, 0.5, 0.5, 0.1), ~disc(SIZE, 0.5, 0.5, 0.25)
     assert (values[centre] == 3).all()
     assert (values[corner] == 0).all()
     open_part = values == 255
     assert 0 < open_part.mean() < 0.1
+    assert set(np.unique(three_valued(mask, None, 3))) == {0, 3}
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_a_class_cannot_have_the_value_of_something_else(value: int) -> None:
+    with pytest.raises(ValueError, match="class value"):
+        three_valued(TRUTH, None, value)
