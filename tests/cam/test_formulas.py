@@ -12,6 +12,7 @@ from torch import Tensor
 
 from camviewer.cam import closed, methods
 from camviewer.cam.targets import finer_target, make_target, rows
+from camviewer.models.heads import Head
 
 GRADIENT = {
     "gradcam": (methods.grad_cam, ref.grad_cam),
@@ -149,6 +150,23 @@ def test_uniform_forms_equal_the_general_ones(name: str, signed: bool) -> None:
     maps, undefined = closed.GRADIENT_METHODS[name](A, g[:, :, None, None].expand_as(G))
     torch.testing.assert_close(found[0], maps)
     assert undefined is None or (found[1] is not None and found[1].tolist() == undefined.tolist())
+
+
+def test_a_relu_behind_the_class_convolution_cuts_with_its_bias() -> None:
+    A, _ = draw(units=6, signed=True)
+    generator = torch.Generator().manual_seed(1)
+    W = torch.randn(3, 6, generator=generator, dtype=torch.float64)
+    b = torch.tensor([-1.5, 0.5, 2.0], dtype=torch.float64)
+    V = torch.tensor([[1.0, 0, 0], [0, -1.0, 1.0]], dtype=torch.float64)
+    head = Head("conv_gap", class_relu=True, weight=W, bias=b)
+
+    def scores(a: Tensor) -> Tensor:
+        return V @ (torch.einsum("ck,kij->cij", W, a) + b[:, None, None]).relu().mean(dim=(1, 2))
+
+    expected = torch.autograd.functional.jacobian(scores, A)
+    torch.testing.assert_close(closed.head_gradients(head, A, V), expected)
+    without = [torch.where((torch.arange(6) == k)[:, None, None], 0, A) for k in range(6)]
+    torch.testing.assert_close(closed.head_ablations(head, A, V), torch.stack([scores(a) for a in without]))
 
 
 def test_targets() -> None:
