@@ -18,7 +18,7 @@ from camviewer.cam.device import Device
 from camviewer.cam.layers import Layers
 from camviewer.cam.maps import MapMaker
 from camviewer.cam.passes import Passes
-from camviewer.cam.requests import ClassUnits, Explanation, MapRequest
+from camviewer.cam.requests import ClassUnits, Explanation, MapRequest, Records
 from camviewer.cam.taps import cancellable
 from camviewer.cam.tasks import Check, How, Job, Listeners, Partial, Progress, Settings, Task, ranking
 from camviewer.cam.units import Pooled, pooled_units, pooling_scores, rank_units
@@ -267,47 +267,56 @@ class Explainer:
             made.extend(
                 [self._fused(at_layers, request.fuse)] if len(at_layers) > 1 and request.fuse != "none" else at_layers
             )
-        assert job.base.logits is not None
-        logits = job.base.logits.cpu()
-        probabilities = self.classifier.probabilities(logits[None])[0].tolist()
-        names = self.classifier.identity.classes
-        values = logits.tolist()
-        scores = tuple(ClassScore(i, names[i], values[i], probabilities[i]) for i in ranking(logits))
         return Explanation(
-            scores,
+            self._scores(job.base),
             self._records(job, made),
             job.base.plan,
             self._identity_error(job.base),
             tuple(self.device.notices),
         )
 
-    def _records(self, job: Job, made: Sequence[_Made]) -> tuple[ActivationMap, ...]:
+    def _scores(self, capture: Capture) -> Records[ClassScore]:
+        """Return every class's score, best first."""
+        assert capture.logits is not None
+        logits = capture.logits.cpu()
+        order, values = ranking(logits), logits.tolist()
+        probabilities = self.classifier.probabilities(logits).tolist()
+        names = self.classifier.identity.classes
+
+        def score(place: int) -> ClassScore:
+            i = order[place]
+            return ClassScore(i, names[i], values[i], probabilities[i])
+
+        return Records(len(order), score)
+
+    def _records(self, job: Job, made: Sequence[_Made]) -> Records[ActivationMap]:
         """Return the maps as records, moved off the device in one transfer."""
         flat = torch.cat([m.maps.to(self.device.where, torch.float32).flatten() for m in made]).cpu().numpy()
-        records = []
-        start, seconds = 0, job.seconds
+        classes, shared = job.classes, job.seconds
+        parts = []
+        start = 0
         for m in made:
             columns, rows_ = m.grid.size
-            geometry = m.grid.geometry(job.base.plan)
-            end = start + columns * rows_ * len(job.classes)
+            end = start + columns * rows_ * len(classes)
             own = flat[start:end].reshape(-1, rows_, columns).copy()
+            parts.append((m.method, m.layer, own, m.grid.geometry(job.base.plan), m.seconds, m.flags))
             start = end
-            for class_index, flags, values in zip(job.classes, m.flags, own, strict=True):
-                precision = "fast" if "bfloat16" in flags else "exact"
-                records.append(
-                    ActivationMap(
-                        class_index,
-                        m.method,
-                        m.layer,
-                        values,
-                        geometry,
-                        seconds + m.seconds,
-                        precision,
-                        tuple(sorted(flags)) if flags else (),
-                    )
-                )
-                seconds = 0.0
-        return tuple(records)
+
+        def record(place: int) -> ActivationMap:
+            part, i = divmod(place, len(classes))
+            method, layer, values, geometry, seconds, flags = parts[part]
+            return ActivationMap(
+                classes[i],
+                method,
+                layer,
+                values[i],
+                geometry,
+                seconds + (shared if place == 0 else 0.0),
+                "fast" if "bfloat16" in flags[i] else "exact",
+                tuple(sorted(flags[i])),
+            )
+
+        return Records(len(parts) * len(classes), record)
 
     def _identity_error(self, capture: Capture) -> float | None:
         head = self.classifier.head

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar, overload
 
 from camviewer.catalogue.methods import method
 from camviewer.catalogue.parameters import Value, complete
@@ -14,6 +15,39 @@ from camviewer.project.records import ActivationMap
 
 TTA = ("none", "flip", "flips", "multiscale")
 FUSE = ("none", "mean", "max")
+
+Record = TypeVar("Record", covariant=True)
+
+
+class Records(Sequence[Record], Generic[Record]):
+    """Records that are made when they are first asked for: nobody looks at all of a thousand classes at once.
+
+    Args:
+        count: how many there are.
+        make: returns the record of a place, from 0; called once a place.
+    """
+
+    __slots__ = ("_count", "_made", "_make")
+
+    def __init__(self, count: int, make: Callable[[int], Record]) -> None:
+        self._count = count
+        self._make = make
+        self._made: dict[int, Record] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> Record: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Record, ...]: ...
+    def __getitem__(self, place: int | slice) -> Record | tuple[Record, ...]:
+        if isinstance(place, slice):
+            return tuple(self[i] for i in range(*place.indices(self._count)))
+        place = range(self._count)[place]
+        if place not in self._made:
+            self._made[place] = self._make(place)
+        return self._made[place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +112,8 @@ class Explanation:
         notices: sentences for the user, for example that memory ran out and the CPU took over.
     """
 
-    scores: tuple[ClassScore, ...]
-    maps: tuple[ActivationMap, ...]
+    scores: Sequence[ClassScore]
+    maps: Sequence[ActivationMap]
     plan: InputPlan
     identity_error: float | None = None
     notices: tuple[str, ...] = ()

@@ -73,9 +73,12 @@ def combined(targets: Sequence[Target], W: Tensor) -> Tensor:
         UsageError: as `rows`.
     """
     row, column, factor = (entries.to(W.device) for entries in _entries(targets, len(W)))
+    weights = W[column]
+    if not bool((factor == 1).all()):
+        weights *= factor[:, None].to(W)
     if torch.equal(row, torch.arange(len(targets), device=row.device)):  # one class each
-        return W[column] * factor[:, None].to(W)
-    return W.new_zeros(len(targets), W.shape[1]).index_add_(0, row, W[column] * factor[:, None].to(W))
+        return weights
+    return W.new_zeros(len(targets), W.shape[1]).index_add_(0, row, weights)
 
 
 def _entries(targets: Sequence[Target], classes: int) -> tuple[Tensor, Tensor, Tensor]:
