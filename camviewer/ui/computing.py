@@ -110,7 +110,7 @@ class Computing(QObject):
         self._maps: dict[int, ActivationMap] = {}
         self._runs: dict[int, Run] = {}
         self._partial_at = 0.0
-        self._scores: tuple[ClassScore, ...] = ()
+        self._scores: Sequence[ClassScore] = ()
         self._image_of: dict[int, int] = {}
         self._wait = QTimer(self)
         self._wait.setSingleShot(True)
@@ -315,11 +315,12 @@ class Computing(QObject):
             for index, logit, probability in record.top
         )
         self.scores_ready.emit(self._scores)
-        if self.class_index is None and self._scores:
-            self.class_index = self._scores[0].index
         for found in maps:
             if self.summary is None or self._is_chosen(found):
                 self._maps[found.class_index] = found
+        # The best class of another network is none of this one's: then the first map says which it is.
+        if self.class_index is None and self._scores and (self.summary is None or self._maps):
+            self.class_index = self._scores[0].index
         if self.class_index is not None:
             self.class_changed.emit(self.class_index)
         self._show_map()

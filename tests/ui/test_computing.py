@@ -240,3 +240,15 @@ def test_many_failures_are_one_list(qtbot) -> None:
     dialog = FailuresDialog([Failure(n, f"{n}.png", "It is cut short.") for n in range(3000)])
     qtbot.addWidget(dialog)
     assert dialog.list.topLevelItemCount() == 3000
+
+
+def test_the_best_class_of_another_network_is_not_chosen(window, backend, qtbot) -> None:
+    session, computing = window.bench.session, window.bench.computing
+    other = next(record for record in session.records() if record.id != session.current.record.id)
+    session.project.store_result(other.id, run_id=None, top=[(0, 3.0, 0.9)])  # by a network that is not loaded
+    session.reload_all()
+    assert next(record for record in session.records() if record.id == other.id).top[0][0] == 0
+    session.show_image(other.id)
+    qtbot.waitUntil(lambda: session.current.record.id == other.id and stored(window) == {"gradcam"}, timeout=10_000)
+    assert computing.class_index == 1
+    assert shown(window) == "gradcam"

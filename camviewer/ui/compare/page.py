@@ -135,9 +135,14 @@ class ComparePage(QWidget):
         ticked, summary = self._computing.layers, self._computing.summary
         if len(ticked) > 1 or summary is None:
             return ticked[-MOST_ROWS:]
-        last = {layer.output_shape[-2:]: layer.name for layer in summary.layers if layer.fit != "unusable"}
+        last: dict[tuple[int, ...], tuple[int, str]] = {}
+        for layer in summary.layers:
+            size = layer.output_shape[-2:]
+            # A block's output is that of its last module too; the block's name says more.
+            if layer.fit != "unusable" and layer.depth <= last.get(size, (layer.depth, ""))[0]:
+                last[size] = layer.depth, layer.name
         places = {layer.name: place for place, layer in enumerate(summary.layers)}
-        wanted = {*last.values(), *(ticked or (summary.suggested,))}
+        wanted = {*(name for _, name in last.values()), *(ticked or (summary.suggested,))}
         return tuple(sorted(wanted, key=lambda name: places.get(name, len(places))))[-MOST_ROWS:]
 
     def layer_method(self) -> str:

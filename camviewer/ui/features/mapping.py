@@ -81,7 +81,7 @@ class Mapping(QObject):
         bench.method.set_result(found.seconds, found.precision, found.flags)
         if not self._hinted and class_name:
             self._hinted = True
-            bench.say(f"The map of {class_name} is ready.", "Q shows it on the image, and hides it again")
+            bench.say("The heat map is ready.", "Q shows it on the image, and hides it again")
 
     @Slot(str)
     def _on_mode(self, mode: str) -> None:

@@ -166,9 +166,16 @@ def test_other_layers_make_the_methods_be_computed_anew(window, qtbot) -> None:
 
 def test_without_ticks_the_last_layer_of_each_map_size_is_compared(window) -> None:
     def layer(name: str, side: int, fit: str = "usable") -> Layer:
-        return Layer(name, "Conv2d", 0, 1, (8, side, side), None, None, 0, None, fit, "")
+        return Layer(name, "Conv2d", name.count("."), 1, (8, side, side), None, None, 0, None, fit, "")
 
-    tree = (layer("a", 56), layer("b", 56), layer("c", 28), layer("d", 28, "unusable"), layer("e", 14, "suggested"))
+    tree = (
+        layer("a", 56),
+        layer("b", 56),
+        layer("c", 28),
+        layer("d", 28, "unusable"),
+        layer("e", 14, "suggested"),
+        layer("e.relu", 14),
+    )
     page, computing = window.comparing.page, window.bench.computing
     computing.summary = replace(SUMMARY, layers=tree, suggested="e")
     assert page.layers() == ("b", "c", "e")
