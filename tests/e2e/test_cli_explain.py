@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from PIL import Image
 from probe import draw_pixels
 
 from camviewer import cli
+from camviewer.cam.device import cpu_has_bfloat16
 from camviewer.formats.explain_reader import read_explain
 from camviewer.images.geometry import plan_input
 from camviewer.pipeline import explain as explain_module
@@ -245,6 +247,22 @@ def test_score_cam_takes_its_parameter(run, pictures, tmp_path):
     assert load(out)["run"]["method_parameters"]["scorecam"]["variant"] == "probability"
 
 
+def test_maps_of_some_units_or_reduced_precision_say_how_far_they_agree(run, pictures, tmp_path):
+    out = tmp_path / "out"
+    status, _, errors = run(
+        pictures / "a.png", "--out", out, "--method", "scorecam", "--precision", "fast",
+        "--param", "scorecam.strongest=8",
+    )  # fmt: skip
+    assert (status, errors) == (0, "")
+    (row,) = load(out)["images"][0]["maps"]
+    flags = row["flags"]
+    assert any(re.fullmatch(r"strongest 8 of \d+ units", flag) for flag in flags)
+    assert any(re.fullmatch(r"agrees about -?\d\.\d+ with all units \(\d+ more looked at\)", flag) for flag in flags)
+    if cpu_has_bfloat16():
+        assert "bfloat16" in flags
+        assert any(re.fullmatch(r"agrees \d\.\d+ with float32 on a sample of units", flag) for flag in flags)
+
+
 def test_parameters_of_the_refinement_are_recorded(run, pictures, tmp_path):
     out = tmp_path / "out"
     words = ("--refine", "colour", "--refine-param", "colour.rounds=0", "--refine-param", "grow=2")
@@ -467,6 +485,7 @@ def check_memory(checkpoint, tmp_path, *, images, start):
     program = """
 import os, sys
 from camviewer import cli
+from camviewer.cam.device import cpu_has_bfloat16
 from camviewer.pipeline import explain
 original = explain._write
 def write(*arguments):
