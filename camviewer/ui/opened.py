@@ -19,6 +19,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from camviewer.errors import CamviewerError, ProjectError
 from camviewer.project.facts import Fact
 from camviewer.project.locate import open_folder
+from camviewer.project.predictions import translate_predictions
 from camviewer.project.records import ActivationMap, Box, ClassTable, ImageRecord, Mask
 from camviewer.project.store import SUFFIX, Project
 from camviewer.ui.canvas.records import Region
@@ -157,7 +158,7 @@ class OpenProject(QObject):
         self.close_project()
         self._wanted = wanted
         self.project, self.table, self.synthetic, self._book = project, table, synthetic, book
-        book.set_classes([entry.name for entry in table.classes])
+        book.set_classes(table.model_names)
         self.undo.set_project(project)
         self._take(records)
         self.project_opened.emit(project)
@@ -462,7 +463,10 @@ class OpenProject(QObject):
                     if name not in ids:
                         ids[name] = project.add_class(name).id
                 fresh = project.class_table()
-                project.set_class_table(replace(fresh, by_model={i: ids[name] for i, name in enumerate(names)}))
+                by_model = {i: ids[name] for i, name in enumerate(names)}
+                project.set_class_table(replace(fresh, by_model=by_model))
+                if translate_predictions(project, fresh.by_model, by_model):
+                    self._records.update((record.id, record) for record in project.images() if record.id is not None)
             return project.class_table()
 
         table = self._guarded(extend)
