@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import numpy as np
 
@@ -27,6 +26,7 @@ from camviewer.project.edits import (
     several,
 )
 from camviewer.project.facts import REASON, facts_of
+from camviewer.project.file import now
 from camviewer.project.mask_blob import pack, unpack
 from camviewer.project.records import (
     CLASS_COLOURS,
@@ -40,11 +40,6 @@ from camviewer.project.records import (
 )
 from camviewer.project.rows import StoredMask, plain
 from camviewer.project.store import DECIDED, Project
-
-
-def now() -> str:
-    """Return the time as the project keeps it: ISO 8601, UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def add_boxes(project: Project, image_id: int, boxes: Iterable[Box]) -> Edit | None:

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from camviewer.project.changes import now
 from camviewer.project.edits import Edit, EditConflictError, apply, images_of, merged
+from camviewer.project.file import now
 from camviewer.project.store import Project
 
 MAX_BYTES = 64 << 20

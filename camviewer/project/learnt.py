@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from camviewer.errors import ProjectError
+from camviewer.project.file import now
 from camviewer.project.mask_blob import MaskBlob
 from camviewer.project.records import Mask, Run
 from camviewer.project.rows import MASK_COLUMNS, StoredMask, mask_values, read_mask, read_stored_mask
@@ -75,7 +75,7 @@ def store_round(
         execute("UPDATE mask_networks SET data = NULL")
         execute(
             "INSERT INTO mask_networks (created_at, record, data) VALUES (?, ?, ?)",
-            (datetime.now(UTC).isoformat(timespec="milliseconds"), json.dumps(record, allow_nan=False), network),
+            (now(), json.dumps(record, allow_nan=False), network),
         )
         for entry in drawn:
             row = execute("SELECT status, doubt, findings FROM images WHERE id = ?", (entry.image_id,)).fetchone()
