@@ -14,6 +14,7 @@ from camviewer.ui.dialogs.files import FileDialogs
 from camviewer.ui.gallery.view import Gallery
 from camviewer.ui.header import Header
 from camviewer.ui.job_board import JobBoard
+from camviewer.ui.long_job import LongJob
 from camviewer.ui.panels.classes import ClassesPanel
 from camviewer.ui.panels.few_labels import FewLabelsPanel
 from camviewer.ui.panels.image import ImagePanel
@@ -81,6 +82,10 @@ class Bench(QObject):
         self.gallery = Gallery()
         self.status = StatusBar()
         self.welcome = WelcomePage()
+
+    def long_job(self, feature: QObject) -> LongJob:
+        """Return a slot for the one long job that `feature` may run."""
+        return LongJob(self.engine, self.jobs, feature)
 
     def say(self, text: str, detail: str = "", tone: Tone = "info") -> None:
         """Put a message into the status bar; `detail` is its way back, or what it means."""

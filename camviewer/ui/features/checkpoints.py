@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 from PySide6.QtCore import QObject, Slot
 
@@ -11,7 +10,6 @@ from camviewer.ui.bench import Bench
 from camviewer.ui.compare.checkpoints import CheckpointPage
 from camviewer.ui.dialogs.checkpoints import CheckpointsDialog
 from camviewer.ui.session import ShownImage
-from camviewer.workers.jobs import JobCancelled, JobFailed, JobFinished, WorkDone, WorkPart
 from camviewer.workers.tasks import TaskDone, TaskPool
 from camviewer.workers.training import Comparison, ComparisonRequest, RowDone, compare_work, save_comparison
 
@@ -22,7 +20,7 @@ class Checkpoints(QObject):
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench)
         self._bench = bench
-        self._token: int | None = None
+        self._job = bench.long_job(self)
         self.page = CheckpointPage()
         self.dialog: CheckpointsDialog | None = None
         self._tasks = TaskPool(self, threads=1)
@@ -33,17 +31,15 @@ class Checkpoints(QObject):
         self.page.save_wanted.connect(self._save)
         self.page.left.connect(self._leave)
         bench.session.image_shown.connect(self._on_image)
-        engine = bench.engine
-        engine.work_part.connect(self._on_part)
-        engine.work_done.connect(self._on_done)
-        engine.finished.connect(self._on_end)
-        engine.failed.connect(self._on_end)
-        engine.cancelled.connect(self._on_end)
+        self._job.part_found.connect(self._on_part)
+        self._job.finished.connect(self._on_finished)
+        self._job.failed.connect(self.page.end)
+        self._job.cancelled.connect(self._on_cancelled)
 
     @Slot()
     def _toggle(self) -> None:
         """Show the last comparison, or ask for one."""
-        if self.page.comparison is None and self._token is None:
+        if self.page.comparison is None and not self._job.running:
             self.choose()
         else:
             self._bench.stage.toggle(self.page)
@@ -83,38 +79,26 @@ class Checkpoints(QObject):
 
     def compare(self, request: ComparisonRequest) -> None:
         """Measure in the background and show what there is so far."""
-        if self._token is not None:
-            self._bench.engine.cancel(self._token)
-        work = compare_work(request)
-        self._token = work.token
         self.page.begin()
         self._bench.stage.show_page(self.page)
-        self._bench.computing.submit(work)
+        self._job.start(compare_work(request))
 
     # --- answers --------------------------------------------------------------------------------------------------
 
     @Slot(object)
-    def _on_part(self, answer: WorkPart) -> None:
-        if answer.token == self._token and isinstance(answer.part, RowDone):
-            self.page.add_row(answer.part.row)
+    def _on_part(self, part: object) -> None:
+        if isinstance(part, RowDone):
+            self.page.add_row(part.row)
 
     @Slot(object)
-    def _on_done(self, done: WorkDone) -> None:
-        if done.token == self._token:
-            comparison = cast(Comparison, done.result)
-            self.page.set_comparison(comparison)
-            count = sum(not row.name.control for row in comparison.rows)
-            self._bench.say(f"{count} checkpoints measured on {comparison.measured} images.", "", "ok")
+    def _on_finished(self, comparison: Comparison) -> None:
+        self.page.set_comparison(comparison)
+        count = sum(not row.name.control for row in comparison.rows)
+        self._bench.say(f"{count} checkpoints measured on {comparison.measured} images.", "", "ok")
 
-    @Slot(object)
-    def _on_end(self, end: JobFinished | JobFailed | JobCancelled) -> None:
-        if end.token != self._token:
-            return
-        self._token = None
-        if isinstance(end, JobFailed):
-            self.page.end(end.message)
-        elif isinstance(end, JobCancelled):
-            self.page.end("Cancelled. The rows that are shown are complete.")
+    @Slot()
+    def _on_cancelled(self) -> None:
+        self.page.end("Cancelled. The rows that are shown are complete.")
 
     @Slot(object)
     def _on_image(self, shown: ShownImage | None) -> None:

@@ -11,19 +11,11 @@ from PySide6.QtCore import QObject, Slot
 from camviewer.catalogue.parameters import Value
 from camviewer.ui.bench import Bench
 from camviewer.ui.dialogs.guide import GuideDialog
-from camviewer.workers.guiding import GUIDING, guide_work
-from camviewer.workers.jobs import (
-    JobCancelled,
-    JobFailed,
-    JobFinished,
-    LoadRequest,
-    ModelLoaded,
-    WorkDone,
-    WorkPart,
-)
+from camviewer.workers.guiding import guide_work
+from camviewer.workers.jobs import LoadRequest, ModelLoaded
 
 if TYPE_CHECKING:
-    from camviewer.workers.guiding import GuideResult
+    from camviewer.workers.guiding import GuidedReport, GuideResult
 
 
 class Guiding(QObject):
@@ -33,17 +25,14 @@ class Guiding(QObject):
         super().__init__(bench)
         self._bench = bench
         self._model: LoadRequest | None = None
-        self._token: int | None = None
-        self._result: GuideResult | None = None
+        self._job = bench.long_job(self)
         self.dialog: GuideDialog | None = None
         bench.actions.connect("guide", self.open)
-        engine = bench.engine
-        engine.model_loaded.connect(self._on_model)
-        engine.work_part.connect(self._on_part)
-        engine.work_done.connect(self._on_done)
-        engine.finished.connect(self._on_end)
-        engine.failed.connect(self._on_end)
-        engine.cancelled.connect(self._on_end)
+        bench.engine.model_loaded.connect(self._on_model)
+        self._job.part_found.connect(self._on_part)
+        self._job.finished.connect(self._on_finished)
+        self._job.failed.connect(self._on_ended)
+        self._job.cancelled.connect(self._on_cancelled)
 
     @Slot()
     def open(self) -> None:
@@ -58,10 +47,10 @@ class Guiding(QObject):
         reviewed = sum(record.status == "reviewed" for record in self._bench.session.records())
         self.dialog = GuideDialog(reviewed, summary.identity.weights, self._bench.window)
         self.dialog.start_wanted.connect(self.start)
-        self.dialog.cancel_wanted.connect(self.cancel)
+        self.dialog.cancel_wanted.connect(self._job.cancel)
         self.dialog.open_wanted.connect(self._open_model)
         self.dialog.finished.connect(self._on_closed)
-        if self._token is not None:
+        if self._job.running:
             self.dialog.show_started()
         self.dialog.show()
 
@@ -75,19 +64,12 @@ class Guiding(QObject):
     def start(self, values: Mapping[str, Value]) -> None:
         """Guide in the background, into a folder beside the project."""
         project = self._bench.session.project
-        if project is None or self._model is None or self._token is not None:
+        if project is None or self._model is None or self._job.running:
             return
         work = guide_work(project.path, self._model, _fresh(project.path.with_name("guided")), values)
-        self._token, self._result = work.token, None
         if self.dialog is not None:
             self.dialog.show_started()
-        self._bench.computing.submit(work)
-
-    @Slot()
-    def cancel(self) -> None:
-        """Stop; nothing is written."""
-        if self._token is not None:
-            self._bench.engine.cancel(self._token)
+        self._job.start(work)
 
     @Slot(object)
     def _open_model(self, path: Path) -> None:
@@ -98,28 +80,25 @@ class Guiding(QObject):
         self._model = loaded.request
 
     @Slot(object)
-    def _on_part(self, answer: WorkPart) -> None:
-        if answer.token == self._token and self.dialog is not None:
-            self.dialog.show_epoch(answer.part)  # type: ignore[arg-type]
+    def _on_part(self, epoch: GuidedReport) -> None:
+        if self.dialog is not None:
+            self.dialog.show_epoch(epoch)
 
     @Slot(object)
-    def _on_done(self, done: WorkDone) -> None:
-        if done.token == self._token:
-            self._result = done.result  # type: ignore[assignment]
+    def _on_finished(self, result: GuideResult) -> None:
+        shares = f"{100 * result.before.inside:.0f} % to {100 * result.after.inside:.0f} %"
+        self._bench.say(f"The maps lie in the masks from {shares}.", result.checkpoint.name, "ok")
+        if self.dialog is not None:
+            self.dialog.show_result(result)
 
-    @Slot(object)
-    def _on_end(self, end: JobFinished | JobFailed | JobCancelled) -> None:
-        if end.job.kind is not GUIDING or end.token != self._token:
-            return
-        self._token = None
-        result = self._result
-        if isinstance(end, JobFinished) and result is not None:
-            shares = f"{100 * result.before.inside:.0f} % to {100 * result.after.inside:.0f} %"
-            self._bench.say(f"The maps lie in the masks from {shares}.", result.checkpoint.name, "ok")
-            if self.dialog is not None:
-                self.dialog.show_result(result)
-        elif self.dialog is not None:
-            self.dialog.show_ended(end.message if isinstance(end, JobFailed) else "Stopped. Nothing was written.")
+    @Slot(str)
+    def _on_ended(self, message: str) -> None:
+        if self.dialog is not None:
+            self.dialog.show_ended(message)
+
+    @Slot()
+    def _on_cancelled(self) -> None:
+        self._on_ended("Stopped. Nothing was written.")
 
 
 def _fresh(path: Path) -> Path:

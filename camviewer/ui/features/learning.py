@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from PySide6.QtCore import QObject, Slot
 
 from camviewer.errors import CamviewerError
@@ -20,8 +18,7 @@ from camviewer.project.store import Project
 from camviewer.ui.bench import Bench
 from camviewer.ui.canvas.records import Region
 from camviewer.ui.dialogs.learn import LearnContext, LearnDialog
-from camviewer.ui.status_bar import duration
-from camviewer.workers.jobs import JobCancelled, JobFailed, JobFinished, Progress, WorkDone, WorkPart
+from camviewer.workers.jobs import Progress
 from camviewer.workers.learning import (
     LearnOutcome,
     LearnRequest,
@@ -42,22 +39,21 @@ class Learning(QObject):
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench)
         self._bench = bench
-        self._token: int | None = None
+        self._job = bench.long_job(self)
         self._project: Project | None = None
         self._outcome: LearnOutcome | None = None
         self._messages: list[str] = []
         self.dialog: LearnDialog | None = None
         bench.actions.connect("learn_masks", self.open)
         bench.actions.connect("masks_before", self._show_before)
-        engine, session = bench.engine, bench.session
+        session = bench.session
         session.project_opened.connect(self._on_project)
         session.regions_changed.connect(self._on_regions)
-        engine.work_part.connect(self._on_part)
-        engine.work_done.connect(self._on_done)
-        engine.progress_changed.connect(self._on_progress)
-        engine.finished.connect(self._on_end)
-        engine.failed.connect(self._on_end)
-        engine.cancelled.connect(self._on_end)
+        self._job.part_found.connect(self._on_part)
+        self._job.progressed.connect(self._on_progress)
+        self._job.finished.connect(self._on_finished)
+        self._job.failed.connect(self._on_failed)
+        self._job.cancelled.connect(self._on_cancelled)
 
     @Slot()
     def open(self) -> None:
@@ -65,7 +61,7 @@ class Learning(QObject):
         if self.dialog is None:
             self.dialog = LearnDialog(parent=self._bench.window)
             self.dialog.start_wanted.connect(self.start)
-            self.dialog.cancel_wanted.connect(self.cancel)
+            self.dialog.cancel_wanted.connect(self._job.cancel)
             self.dialog.use_wanted.connect(self.use)
             self.dialog.take_back_wanted.connect(self.take_back)
             self.dialog.export_wanted.connect(self.export_network)
@@ -79,7 +75,7 @@ class Learning(QObject):
     def start(self, steps: int, go_on: bool) -> None:
         """Learn in the background; only one round runs at a time."""
         project = self._bench.session.project
-        if project is None or self._token is not None:
+        if project is None or self._job.running:
             return
         settings = LearnSettings(steps=steps)
         try:
@@ -89,17 +85,11 @@ class Learning(QObject):
         except CamviewerError as error:
             self._bench.say(error.message, "", "bad")
             return
-        self._token, self._project, self._outcome = work.token, project, None
+        self._project, self._outcome = project, None
         self._messages.clear()
         if self.dialog is not None:
             self.dialog.show_started(steps)
-        self._bench.jobs.submit(work)
-
-    @Slot()
-    def cancel(self) -> None:
-        """Stop; no mask is changed."""
-        if self._token is not None:
-            self._bench.engine.cancel(self._token)
+        self._job.start(work)
 
     @Slot()
     def use(self) -> None:
@@ -186,16 +176,15 @@ class Learning(QObject):
     def _on_project(self, _project: object) -> None:
         self._bench.actions["masks_before"].setChecked(False)
         self._outcome = None
-        self.cancel()
-        if self.dialog is not None and self._token is None:
+        self._job.cancel()
+        if self.dialog is not None and not self._job.running:
             self.dialog.show_form()
         self._refresh()
 
     @Slot(object)
-    def _on_part(self, answer: WorkPart) -> None:
-        if answer.token != self._token or self.dialog is None:
+    def _on_part(self, part: object) -> None:
+        if self.dialog is None:
             return
-        part = answer.part
         if isinstance(part, PointFound):
             self.dialog.show_point(part)
         elif isinstance(part, Phase):
@@ -204,32 +193,29 @@ class Learning(QObject):
             self._messages.append(part)
             self.dialog.show_messages(self._messages)
 
-    @Slot(object)
-    def _on_progress(self, progress: Progress) -> None:
-        if progress.token == self._token and self.dialog is not None:
-            left = duration(progress.seconds_left) if progress.seconds_left is not None else ""
+    @Slot(object, str)
+    def _on_progress(self, progress: Progress, left: str) -> None:
+        if self.dialog is not None:
             self.dialog.show_progress(progress, left)
 
     @Slot(object)
-    def _on_done(self, done: WorkDone) -> None:
-        if done.token == self._token and self._bench.session.project is self._project:
-            self._outcome = cast(LearnOutcome, done.result)
+    def _on_finished(self, outcome: LearnOutcome) -> None:
+        if self._bench.session.project is not self._project:
+            return  # it was learnt for a project that is closed
+        self._outcome = outcome
+        self._bench.say("The masks are learnt.", "Model, Learn masks asks whether to use them", "ok")
+        if self.dialog is not None:
+            self.dialog.show_outcome(outcome)
 
-    @Slot(object)
-    def _on_end(self, end: JobFinished | JobFailed | JobCancelled) -> None:
-        if end.token != self._token:
-            return
-        self._token = None
-        dialog, outcome = self.dialog, self._outcome
-        if isinstance(end, JobFinished) and outcome is not None:
-            self._bench.say("The masks are learnt.", "Model, Learn masks asks whether to use them", "ok")
-            if dialog is not None:
-                dialog.show_outcome(outcome)
-        elif isinstance(end, JobFailed):
-            if dialog is not None:
-                dialog.show_ended("The masks could not be learnt.", end.message, bad=True)
-        elif dialog is not None:
-            dialog.show_ended("Cancelled; no mask is changed.", "Learning goes on from here unless masks change.")
+    @Slot(str)
+    def _on_failed(self, message: str) -> None:
+        if self.dialog is not None:
+            self.dialog.show_ended("The masks could not be learnt.", message, bad=True)
+
+    @Slot()
+    def _on_cancelled(self) -> None:
+        if self.dialog is not None:
+            self.dialog.show_ended("Cancelled; no mask is changed.", "Learning goes on from here unless masks change.")
 
     def _changed(self) -> None:
         self._bench.session.reload_all()

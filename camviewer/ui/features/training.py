@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
@@ -11,26 +11,11 @@ from camviewer.errors import UsageError
 from camviewer.ui.bench import Bench
 from camviewer.ui.dialogs.convert import ConvertDialog
 from camviewer.ui.dialogs.train import TrainDialog
-from camviewer.ui.status_bar import duration
-from camviewer.workers.jobs import (
-    JobCancelled,
-    JobFailed,
-    JobFinished,
-    LoadRequest,
-    ModelLoaded,
-    Progress,
-    WorkDone,
-    WorkPart,
-)
-from camviewer.workers.training import (
-    CONVERTING,
-    TRAINING,
-    DataFound,
-    EpochReport,
-    TrainRequest,
-    convert_work,
-    train_work,
-)
+from camviewer.workers.jobs import LoadRequest, ModelLoaded, Progress
+from camviewer.workers.training import DataFound, EpochReport, TrainRequest, convert_work, train_work
+
+if TYPE_CHECKING:
+    from camviewer.workers.training import ConvertReport, TrainResult
 
 
 class Training(QObject):
@@ -45,22 +30,21 @@ class Training(QObject):
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench)
         self._bench = bench
-        self._token: int | None = None
+        self._job = bench.long_job(self)
+        self._conversion = bench.long_job(self)
         self._model: LoadRequest | None = None
         self._messages: list[str] = []
-        self._best: Path | None = None
         self.dialog: TrainDialog | None = None
         self.converting: ConvertDialog | None = None
         bench.actions.connect("train", self.open)
         bench.actions.connect("convert", self.open_convert)
-        engine = bench.engine
-        engine.model_loaded.connect(self._on_model)
-        engine.work_part.connect(self._on_part)
-        engine.work_done.connect(self._on_done)
-        engine.progress_changed.connect(self._on_progress)
-        engine.finished.connect(self._on_end)
-        engine.failed.connect(self._on_end)
-        engine.cancelled.connect(self._on_end)
+        bench.engine.model_loaded.connect(self._on_model)
+        self._job.part_found.connect(self._on_part)
+        self._job.progressed.connect(self._on_progress)
+        self._job.finished.connect(self._on_finished)
+        self._job.failed.connect(self._on_failed)
+        self._job.cancelled.connect(self._on_cancelled)
+        self._conversion.finished.connect(self._on_converted)
 
     @Slot()
     def open(self) -> None:
@@ -68,7 +52,7 @@ class Training(QObject):
         if self.dialog is None:
             self.dialog = TrainDialog(self._bench.dialogs, parent=self._bench.window)
             self.dialog.start_wanted.connect(self.start)
-            self.dialog.cancel_wanted.connect(self.cancel)
+            self.dialog.cancel_wanted.connect(self._job.cancel)
             self.dialog.open_wanted.connect(self._open_network)
             self.dialog.compare_wanted.connect(self._compare)
         project = self._bench.session.project
@@ -80,7 +64,7 @@ class Training(QObject):
     @Slot(object)
     def start(self, request: TrainRequest) -> None:
         """Train in the background; only one training runs at a time."""
-        if self._token is not None:
+        if self._job.running:
             self._bench.say("A training runs already.", "Cancel it first", "warn")
             return
         try:
@@ -88,17 +72,10 @@ class Training(QObject):
         except UsageError as error:
             self._bench.say(error.message, "", "warn")
             return
-        self._token, self._best = work.token, None
         self._messages.clear()
         if self.dialog is not None:
             self.dialog.show_started(request)
-        self._bench.computing.submit(work)
-
-    @Slot()
-    def cancel(self) -> None:
-        """Stop after the present step."""
-        if self._token is not None:
-            self._bench.engine.cancel(self._token)
+        self._job.start(work)
 
     @Slot()
     def open_convert(self) -> None:
@@ -117,7 +94,7 @@ class Training(QObject):
         if self.converting is None or self._model is None:
             return
         head, finer, out = self.converting.choice()
-        self._bench.computing.submit(convert_work(self._model, out, head=head, finer=finer))
+        self._conversion.start(convert_work(self._model, out, head=head, finer=finer))
 
     @Slot()
     def _forget_convert(self) -> None:
@@ -132,10 +109,9 @@ class Training(QObject):
         self._model = loaded.request
 
     @Slot(object)
-    def _on_part(self, answer: WorkPart) -> None:
-        if answer.token != self._token or self.dialog is None:
+    def _on_part(self, part: object) -> None:
+        if self.dialog is None:
             return
-        part = answer.part
         if isinstance(part, DataFound):
             self._messages += part.messages
             self.dialog.show_data(part)
@@ -145,40 +121,34 @@ class Training(QObject):
             self._messages.append(part)
             self.dialog.show_messages(self._messages)
 
-    @Slot(object)
-    def _on_progress(self, progress: Progress) -> None:
-        if progress.token == self._token and self.dialog is not None:
-            left = duration(progress.seconds_left) if progress.seconds_left is not None else ""
+    @Slot(object, str)
+    def _on_progress(self, progress: Progress, left: str) -> None:
+        if self.dialog is not None:
             self.dialog.show_progress(progress, left)
 
     @Slot(object)
-    def _on_done(self, done: WorkDone) -> None:
-        if done.token == self._token:
-            self._best = cast(Path, getattr(done.result, "best", None))
-        elif done.job.kind is CONVERTING:
-            path, note = cast(Path, getattr(done.result, "path", None)), str(getattr(done.result, "note", ""))
-            self._bench.say(f"{path.name} is written.", note, "ok")
-            self._bench.computing.load_model(LoadRequest(weights=path))
+    def _on_finished(self, trained: TrainResult) -> None:
+        self._bench.say("The training is done.", "Model, Train shows its curves", "ok")
+        if self.dialog is not None:
+            self.dialog.show_ended("The training is done", best=trained.best)
 
-    @Slot(object)
-    def _on_end(self, end: JobFinished | JobFailed | JobCancelled) -> None:
-        if end.token != self._token or end.job.kind is not TRAINING:
-            return
-        self._token = None
-        if isinstance(end, JobFinished):
-            self._bench.say("The training is done.", "Model, Train shows its curves", "ok")
-        elif isinstance(end, JobCancelled):
-            self._bench.say("The training is cancelled.", "It can go on from its last epoch", "info")
-        if self.dialog is None:
-            return
-        if isinstance(end, JobFinished):
-            self.dialog.show_ended("The training is done", best=self._best)
-        elif isinstance(end, JobFailed):
-            self.dialog.show_ended("The training stopped", end.message, tone="warn")
-        else:
+    @Slot(str)
+    def _on_failed(self, message: str) -> None:
+        if self.dialog is not None:
+            self.dialog.show_ended("The training stopped", message, tone="warn")
+
+    @Slot()
+    def _on_cancelled(self) -> None:
+        self._bench.say("The training is cancelled.", "It can go on from its last epoch", "info")
+        if self.dialog is not None:
             self.dialog.show_ended(
                 "Cancelled", "The finished epochs stay; Settings, Go on continues from the last one."
             )
+
+    @Slot(object)
+    def _on_converted(self, converted: ConvertReport) -> None:
+        self._bench.say(f"{converted.path.name} is written.", converted.note, "ok")
+        self._open_network(converted.path)
 
     @Slot(object)
     def _open_network(self, path: Path) -> None:
