@@ -27,11 +27,10 @@ from camviewer.project.edits import (
 )
 from camviewer.project.facts import REASON, facts_of
 from camviewer.project.file import now
-from camviewer.project.mask_blob import pack, unpack
+from camviewer.project.mask_blob import MaskBlob, pack, painted, tiles
 from camviewer.project.records import (
     CLASS_COLOURS,
     AnnotationClass,
-    BoolMask,
     Box,
     ClassTable,
     ImageRecord,
@@ -40,6 +39,7 @@ from camviewer.project.records import (
 )
 from camviewer.project.rows import StoredMask, plain
 from camviewer.project.store import DECIDED, Project
+from camviewer.regions.drawing import Patch
 
 
 def add_boxes(project: Project, image_id: int, boxes: Iterable[Box]) -> Edit | None:
@@ -105,15 +105,24 @@ def set_mask(project: Project, image_id: int, mask: Mask) -> Edit | None:
         width, height = record.size
         raise ProjectError(f"The mask has {columns} x {rows} pixels, the image {width} x {height}.")
     before = project.stored_mask(image_id, mask.class_id)
-    edit: Edit
-    if before is not None and (before.refine, before.reason, before.run) == (mask.refine, mask.reason, mask.run):
-        patch = _patch(image_id, mask, before)
-        if patch is None:
-            return None
-        edit = patch
-    else:
-        edit = MaskEdit(image_id, mask.class_id, before, _stored(mask))
-    return several([edit, _touched(project, image_id)])
+    edit = _mask_edit(image_id, mask.class_id, before, _stored(mask))
+    return None if edit is None else several([edit, _touched(project, image_id)])
+
+
+def paint_mask(project: Project, image_id: int, class_id: int, patches: Iterable[Patch]) -> Edit | None:
+    """Return the edit that paints patches into the mask of a class; only what lies below them is unpacked.
+
+    The reviewed mask is painted, else the automatic one, else an empty one; the result is the reviewed mask.
+
+    Returns:
+        None when nothing changes.
+    """
+    before = project.stored_mask(image_id, class_id)
+    base = before or project.stored_mask(image_id, class_id, slot="auto")
+    blob = MaskBlob(project.image(image_id).size, (0, 0, 0, 0), 0, b"") if base is None else base.blob
+    after = StoredMask(painted(blob, patches), refine="none", reason="", run=None)
+    edit = _mask_edit(image_id, class_id, before, after)
+    return None if edit is None else several([edit, _touched(project, image_id)])
 
 
 def restore_automatic(project: Project, image_id: int, class_id: int) -> Edit | None:
@@ -225,17 +234,20 @@ def _stored(mask: Mask) -> StoredMask:
     return StoredMask(pack(mask.pixels), mask.refine, mask.reason, mask.run)
 
 
-def _patch(image_id: int, mask: Mask, before: StoredMask) -> MaskPatch | None:
-    old: BoolMask = unpack(before.blob)
-    different = old ^ mask.pixels
-    rows = np.flatnonzero(different.any(axis=1))
-    if not rows.size:
+def _mask_edit(image_id: int, class_id: int, before: StoredMask | None, after: StoredMask) -> Edit | None:
+    """Return what makes `before` to `after`: the tiles that differ where all else is equal; None where all is."""
+    if before is None or replace(before, blob=after.blob) != after:
+        return MaskEdit(image_id, class_id, before, after)
+    old, new = tiles(before.blob), tiles(after.blob)
+    differ = {number for number in {*old, *new} if old.get(number) != new.get(number)}
+    if not differ:
         return None
-    y0, y1 = int(rows[0]), int(rows[-1]) + 1
-    columns = np.flatnonzero(different[y0:y1].any(axis=0))
-    x0, x1 = int(columns[0]), int(columns[-1]) + 1
-    part = (slice(y0, y1), slice(x0, x1))
-    return MaskPatch(image_id, mask.class_id, (x0, y0, x1, y1), pack(old[part]), pack(mask.pixels[part]))
+    return MaskPatch(
+        image_id,
+        class_id,
+        {number: old[number] for number in differ & old.keys()},
+        {number: new[number] for number in differ & new.keys()},
+    )
 
 
 def _decision(record: ImageRecord) -> Decision:

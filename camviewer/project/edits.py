@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from camviewer.errors import ProjectError
 from camviewer.images.geometry import Size
 from camviewer.project.facts import Fact, facts_of, set_facts
-from camviewer.project.mask_blob import MaskBlob, cut, paste, same_pixels
+from camviewer.project.mask_blob import Tiles, exchanged, same_pixels
 from camviewer.project.records import Box, ClassTable, Status
 from camviewer.project.rows import (
     BOX_COLUMNS,
@@ -29,8 +29,6 @@ from camviewer.project.rows import (
     read_stored_mask,
 )
 from camviewer.project.store import Project
-
-Bounds = tuple[int, int, int, int]
 
 _OVERHEAD = 400
 """Bytes that a small record takes in memory, roughly."""
@@ -84,24 +82,25 @@ class MaskEdit:
 
 @dataclass(frozen=True, slots=True)
 class MaskPatch:
-    """A stroke: the reviewed mask of a class differs only inside `bounds`.
+    """A stroke: the reviewed mask of a class differs only in some of its tiles.
 
     Attributes:
-        before, after: the pixels of `bounds`, as masks of the patch's own size.
+        before, after: the tiles that differ; those without a pixel are missing.
     """
 
     image_id: int
     class_id: int
-    bounds: Bounds
-    before: MaskBlob
-    after: MaskBlob
+    before: Tiles
+    after: Tiles
 
     def inverse(self) -> MaskPatch:
-        return MaskPatch(self.image_id, self.class_id, self.bounds, self.after, self.before)
+        return MaskPatch(self.image_id, self.class_id, self.after, self.before)
 
     @property
     def nbytes(self) -> int:
-        return 2 * _OVERHEAD + len(self.before.data) + len(self.after.data)
+        return _OVERHEAD + sum(
+            len(tile.data) + _OVERHEAD for tiles in (self.before, self.after) for tile in tiles.values()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,9 +302,9 @@ def _write_mask(_project: Project, run: Callable[..., Any], edit: MaskEdit) -> N
 
 def _write_patch(_project: Project, run: Callable[..., Any], edit: MaskPatch) -> None:
     found = _stored(run, edit.image_id, edit.class_id)
-    if found is None or not same_pixels(cut(found.blob, edit.bounds), edit.before):
+    blob = None if found is None else exchanged(found.blob, edit.before, edit.after)
+    if found is None or blob is None:
         raise _conflict(f"mask of class {edit.class_id}")
-    blob = paste(found.blob, edit.bounds, edit.after)
     _put_mask(run, edit.image_id, edit.class_id, replace(found, blob=blob))
 
 

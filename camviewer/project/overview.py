@@ -1,9 +1,11 @@
-"""What lists show of the masks of all images, without unpacking one."""
+"""What lists show of masks, without unpacking one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from camviewer.project.records import Slot
+from camviewer.project.rows import MASK_COLUMNS, StoredMask, read_stored_mask
 from camviewer.project.store import Project
 
 
@@ -34,3 +36,11 @@ def mask_figures(project: Project, image_id: int | None = None) -> dict[int, Mas
         if slot == "auto" and run is not None:
             runs[image] = run
     return {image: MaskFigures(sum(areas.values()), runs.get(image)) for image, areas in final.items()}
+
+
+def packed_final_masks(project: Project, image_id: int) -> dict[int, tuple[Slot, StoredMask]]:
+    """Return an image's final masks by class: the reviewed one where there is one, else the automatic one."""
+    rows = project.read_rows(
+        f"SELECT {MASK_COLUMNS} FROM masks WHERE image_id = ? ORDER BY class_id, slot", (image_id,)
+    )
+    return {row[0]: (row[1], read_stored_mask(row)) for row in rows}  # "auto" sorts before "reviewed"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 APPLICATION_ID = 0x43414D56
 """``CAMV`` in the SQLite header: tells a project from any other SQLite file."""
 
-VERSION = 5
+VERSION = 6
 
 _TRUTHS = """CREATE TABLE truths (
     image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
@@ -163,6 +163,7 @@ UPGRADES: dict[int, Callable[[sqlite3.Connection], None]] = {
     2: _add_findings,
     3: lambda connection: _run(connection, _FACTS),
     4: _add_learnt,
+    5: lambda _connection: None,  # masks are written in tiles from now on; those there are read as they are
 }
 """Step from a version to the next, run inside one transaction; a step never loses a region."""
 

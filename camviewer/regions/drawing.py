@@ -7,7 +7,8 @@ Coordinates are pixel edges, and a pixel belongs to a shape when its centre does
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,6 +18,26 @@ from camviewer.regions.find import BoolMask
 from camviewer.regions.measures import mask_box
 
 Window = tuple[int, int, int, int]
+
+GRID = 512
+"""Strokes and masks are cut at a grid of so many pixels, so that a long stroke costs only what it touches.
+
+Project files are made of such tiles, see `camviewer.project.mask_blob`.
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """New pixels of a part of a mask.
+
+    Attributes:
+        window: where they lie.
+        pixels: bool ``[y1 - y0, x1 - x0]``.
+    """
+
+    window: Window
+    pixels: BoolMask
+
 
 Allowed = Callable[[Window], BoolMask]
 """Where a stroke may change pixels, bool ``[y1 - y0, x1 - x0]`` of a window."""
@@ -43,6 +64,7 @@ class Stroke:
             raise ValueError(f"a brush of {diameter} pixels")
         self.raster: NDArray[np.uint8] = np.zeros((size[1], size[0]), dtype=np.uint8)
         self.window: Window | None = None
+        self._cells: set[Window] = set()
         self._diameter = diameter
         self._allowed = allowed
         self._last: tuple[float, float] | None = None
@@ -60,14 +82,13 @@ class Stroke:
         x0, y0, x1, y1 = window
         self.raster[y0:y1, x0:x1] |= covered.view(np.uint8)
         self.window = window if self.window is None else union(self.window, window)
+        self._cells.update(cells(window, (self.raster.shape[1], self.raster.shape[0])))
         return window
 
-    def covered(self) -> BoolMask:
-        """Return where the stroke went inside `window`."""
-        if self.window is None:
-            return np.zeros((0, 0), dtype=np.bool_)
-        x0, y0, x1, y1 = self.window
-        return self.raster[y0:y1, x0:x1].astype(np.bool_)
+    def covered(self) -> Iterator[Patch]:
+        """Return where the stroke went, in the cells of the grid that it touched."""
+        for x0, y0, x1, y1 in sorted(self._cells):
+            yield Patch((x0, y0, x1, y1), self.raster[y0:y1, x0:x1].view(np.bool_))
 
     def _snapped(self, value: float) -> float:
         return math.floor(value) + 0.5 if self._diameter % 2 else float(round(value))
@@ -221,9 +242,38 @@ def resized_mask(mask: BoolMask, size: tuple[int, int]) -> BoolMask:
     return np.asarray(enlarged, dtype=np.bool_)
 
 
-def changed_window(before: BoolMask, after: BoolMask) -> Window | None:
-    """Return the tight window around all pixels that differ, or None."""
-    return mask_box(before != after)
+def cells(window: Window, size: tuple[int, int]) -> list[Window]:
+    """Return the cells of the grid that `window` touches, cut at the image of `size` (width, height)."""
+    x0, y0, x1, y1 = window
+    return [
+        (x, y, min(x + GRID, size[0]), min(y + GRID, size[1]))
+        for y in range(y0 // GRID * GRID, y1, GRID)
+        for x in range(x0 // GRID * GRID, x1, GRID)
+    ]
+
+
+def changed(base: BoolMask, covered: Iterable[Patch], *, take_away: bool) -> tuple[Patch, ...]:
+    """Return what `covered` makes of `base`, added or taken away: the tight patches that differ from it."""
+    patches = []
+    for patch in covered:
+        x0, y0, x1, y1 = patch.window
+        before = base[y0:y1, x0:x1]
+        found = mask_box(before & patch.pixels if take_away else patch.pixels > before)
+        if found is not None:
+            u0, v0, u1, v1 = found
+            part, within = before[v0:v1, u0:u1], patch.pixels[v0:v1, u0:u1]
+            window = (x0 + u0, y0 + v0, x0 + u1, y0 + v1)
+            patches.append(Patch(window, part > within if take_away else part | within))
+    return tuple(patches)
+
+
+def patched(mask: BoolMask, patches: Iterable[Patch]) -> BoolMask:
+    """Return `mask` with the pixels of patches replaced by theirs."""
+    result = mask.copy()
+    for patch in patches:
+        x0, y0, x1, y1 = patch.window
+        result[y0:y1, x0:x1] = patch.pixels
+    return result
 
 
 def union(first: Window, second: Window) -> Window:

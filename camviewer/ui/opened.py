@@ -22,6 +22,7 @@ from camviewer.project.locate import open_folder
 from camviewer.project.predictions import translate_predictions
 from camviewer.project.records import ActivationMap, Box, ClassTable, ImageRecord, Mask
 from camviewer.project.store import SUFFIX, Project
+from camviewer.project.unpacked import UnpackedMasks
 from camviewer.ui.canvas.records import Region
 from camviewer.ui.gallery.items import NO_OUTLINE, GalleryItem, ItemOutline
 from camviewer.ui.item_book import ItemBook
@@ -98,6 +99,7 @@ class OpenProject(QObject):
         self._book: ItemBook | None = None
         self._hidden: set[Hashable] = set()
         self._regions: list[Region] | None = None
+        self._masks = UnpackedMasks()
         self._wanted: Path | None = None
 
     # --- opening ------------------------------------------------------------------------------------------------------
@@ -181,6 +183,7 @@ class OpenProject(QObject):
         self.current = None
         self.selected = None
         self._regions = None
+        self._masks = UnpackedMasks()
         self._wanted = None
         if self.project is not None:
             self.project.close()
@@ -344,7 +347,7 @@ class OpenProject(QObject):
             return []
         try:
             boxes = project.boxes(current.record.id)
-            masks = project.final_masks(current.record.id)
+            masks = self._masks.read(project, current.record.id)
         except ProjectError as error:
             self._say_error(error)
             return []

@@ -57,16 +57,18 @@ class Session(OpenProject):
 
     def edit_mask(self, edited: MaskEdited, class_id: int) -> None:
         """Keep a stroke, a polygon or a filling; without a region it goes to the mask of `class_id`."""
-        if self._editable()[0] is None:
+        project, image_id = self._editable()
+        if project is None:
             return
         region = self.find_region(edited.key)
         if region is not None and isinstance(region.shape, Mask):
             class_id = region.shape.class_id
-        base = self._final_mask(class_id)
-        x0, y0, x1, y1 = edited.window
-        pixels = base.copy()
-        pixels[y0:y1, x0:x1] = edited.pixels
-        self.set_mask(pixels, class_id, edited.words)
+        key = ("mask", class_id, "reviewed")
+        # Selected first, so that the answer is one drawing.
+        self.selected = key
+        if self._do(lambda: changes.paint_mask(project, image_id, class_id, edited.patches), edited.words):
+            self.selected = key if self.find_region(key) is not None else None
+            self.selection_changed.emit(self.selected)
 
     def set_mask(self, pixels: BoolMask, class_id: int, words: str) -> None:
         """Keep `pixels` as the mask of a class, and select it."""

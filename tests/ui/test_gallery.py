@@ -98,7 +98,7 @@ def test_pictures_arrive_off_the_gui_thread_and_stay_within_the_limit(pictures, 
 def test_an_outline_lies_where_the_mask_lies() -> None:
     mask = np.zeros((87, 116), bool)
     mask[20:60, 30:90] = True
-    (polygon,) = outline_of(mask)
+    (polygon,) = outline_of(mask, (116, 87))
     x, y = zip(*polygon, strict=True)
     assert min(x) == pytest.approx(30 / 116, abs=0.02) and max(x) == pytest.approx(90 / 116, abs=0.02)
     assert min(y) == pytest.approx(20 / 87, abs=0.02) and max(y) == pytest.approx(60 / 87, abs=0.02)

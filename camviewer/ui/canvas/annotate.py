@@ -18,6 +18,8 @@ BOX_WIDTH = 1.5
 LIVE_WIDTH = 1.0
 HANDLE = 7.0
 CASING_ALPHA = 0.85
+JOIN = Qt.PenJoinStyle.MiterJoin
+"""Round joins look the same at these widths and take Qt four times as long on a long outline."""
 PLAIN = "#FFFFFF"
 """Regions without a class, handles and the live outline."""
 
@@ -26,7 +28,7 @@ def casing(width: float) -> QPen:
     """Return the near-black pen below a stroke of `width`, one pixel wider on each side."""
     pen = QPen(theme().color("casing", CASING_ALPHA), width + 2)
     pen.setCosmetic(True)
-    pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+    pen.setJoinStyle(JOIN)
     return pen
 
 
@@ -34,7 +36,7 @@ def stroke(colour: str, width: float, *, touched: bool) -> QPen:
     """Return the pen of a region: solid when a person touched it, else dashed."""
     pen = QPen(QColor(colour), width)
     pen.setCosmetic(True)
-    pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+    pen.setJoinStyle(JOIN)
     if not touched:
         pen.setCapStyle(Qt.PenCapStyle.FlatCap)
         pen.setDashPattern([6 / width, 4 / width])

@@ -277,7 +277,7 @@ class DisplayView(ZoomView):
             self._paint_swipe(painter, image)
         if self._cells_shown:
             self._paint_cells(painter, to_screen)
-        self._layer.paint(painter, to_screen)
+        self._layer.paint(painter, to_screen, room)
         if self._live_visible and self._mode != "original" and self._live_outline:
             painter.save()
             painter.setTransform(to_screen, True)

@@ -6,6 +6,7 @@ By keyboard: arrow keys move the pen, Enter dabs, sets a corner or fills at it.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from PySide6.QtWidgets import QWidget
 
 from camviewer.project.records import BoolMask, Mask
 from camviewer.regions import drawing
-from camviewer.regions.drawing import Allowed, Stroke, Window
+from camviewer.regions.drawing import Allowed, Patch, Stroke, Window
 from camviewer.ui.canvas import annotate
 from camviewer.ui.canvas.display import DisplayView
 from camviewer.ui.canvas.overlay import GRIP
@@ -230,9 +231,8 @@ class MaskView(DisplayView):
                 word = "reaches" if painting.erase else "stays below"
                 self.hinted.emit(f"Nothing changed. The map {word} the threshold here.")
             return
-        covered = painting.stroke.covered()
         words = "Mask erased." if painting.erase else "Mask painted."
-        self._commit(painting.target, painting.stroke.window, covered, take_away=painting.erase, words=words)
+        self._commit(painting.target, painting.stroke.covered(), take_away=painting.erase, words=words)
 
     def _allowed(self, target: Region | None, *, erase: bool) -> Allowed | None:
         """Return where a stroke may change pixels: what the map allows, and for the eraser the mask itself."""
@@ -283,7 +283,7 @@ class MaskView(DisplayView):
         if allowed is not None and inside.size:
             inside &= allowed(window)
         words = "Polygon cut out." if take_away else "Polygon filled."
-        self._commit(target, window, inside, take_away=take_away, words=words)
+        self._commit(target, [Patch(window, inside)], take_away=take_away, words=words)
 
     def _fill_at(self, point: QPointF, *, take_away: bool) -> None:
         """Close a hole, add the area of similar colour, or take a piece away."""
@@ -315,28 +315,26 @@ class MaskView(DisplayView):
             if not area.any():
                 self.hinted.emit("Nothing changed. The map stays below the threshold here.")
                 return
-        self._commit(target, whole, area, take_away=take_away, words=words)
+        self._commit(target, [Patch(whole, area)], take_away=take_away, words=words)
 
-    def _commit(self, target: Region | None, window: Window, covered: BoolMask, *, take_away: bool, words: str) -> None:
-        """Emit what `covered` (in `window`) makes of the target, if it makes anything."""
+    def _commit(self, target: Region | None, covered: Iterable[Patch], *, take_away: bool, words: str) -> None:
+        """Emit what `covered` makes of the target, if it makes anything."""
+        base = self._pixels_of(target)
+        patches = drawing.changed(base, covered, take_away=take_away)
+        if self._options.fill_holes and self._tool == "brush" and not take_away and patches:
+            filled = drawing.fill_holes(drawing.patched(base, patches))
+            height, width = filled.shape
+            patches = drawing.changed(base, [Patch((0, 0, width, height), filled)], take_away=False)
+        if patches:
+            self.mask_edited.emit(MaskEdited(target.key if target is not None else None, patches, words))
+
+    def _pixels_of(self, target: Region | None) -> BoolMask:
+        """Return the pixels of a mask; all empty without one."""
+        if target is not None and isinstance(target.shape, Mask):
+            return target.shape.pixels
         assert self._pyramid is not None
         width, height = self._pyramid.size
-        base = (
-            target.shape.pixels
-            if target is not None and isinstance(target.shape, Mask)
-            else np.zeros((height, width), dtype=np.bool_)
-        )
-        x0, y0, x1, y1 = window
-        after = base.copy()
-        after[y0:y1, x0:x1] = base[y0:y1, x0:x1] & ~covered if take_away else base[y0:y1, x0:x1] | covered
-        if self._options.fill_holes and self._tool == "brush" and not take_away:
-            after = drawing.fill_holes(after)
-        changed = drawing.changed_window(base, after)
-        if changed is None:
-            return
-        x0, y0, x1, y1 = changed
-        key = target.key if target is not None else None
-        self.mask_edited.emit(MaskEdited(key, changed, after[y0:y1, x0:x1].copy(), words))
+        return np.zeros((height, width), dtype=np.bool_)
 
     # --- painting on the screen --------------------------------------------------------------------------------------
 

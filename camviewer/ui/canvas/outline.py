@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QPainterPath, QPolygonF
 
 from camviewer.project.records import BoolMask
+from camviewer.regions.measures import mask_box
 
 Line = NDArray[np.float64]
 """Points ``[n, 2]`` (x, y) of a closed line, in pixel edges."""
@@ -19,21 +21,32 @@ TOLERANCE = 0.25
 """How far a painted line may be off, in screen pixels."""
 
 DOUBLED_UP_TO = 4_000_000
-"""Up to this many pixels a mask is doubled for its outline."""
+"""Up to this many pixels a mask is doubled for its outline, and traced whole."""
+
+_SEEN_DOUBLED_UP_TO = 1_000_000
+_MARGIN = 0.25
+"""What is traced around the part in sight, as a share of it, so that not every step of panning traces anew."""
 
 
-def outlines(mask: BoolMask, *, pixel: tuple[float, float] = (1.0, 1.0), smooth: bool = True) -> list[Line]:
+def outlines(
+    mask: BoolMask,
+    *,
+    pixel: tuple[float, float] = (1.0, 1.0),
+    smooth: bool = True,
+    doubled_up_to: int = DOUBLED_UP_TO,
+) -> list[Line]:
     """Return the lines around the true part of `mask` ``[h, w]``, holes included.
 
     The mask is doubled first, so that a line runs a quarter of a pixel inside the edge instead of through pixel
-    centres (above `DOUBLED_UP_TO` pixels it runs through the centres, half a pixel inside, and is not smoothed).
-    Smoothing is a mean over five of these half-pixel steps: stairs become slopes, and no point ends further
-    than half a pixel from the edge.
+    centres (above `doubled_up_to` pixels it runs through the centres, half a pixel inside).
+    Smoothing is a mean over five steps: stairs become slopes, and no point of a doubled mask ends further than half
+    a pixel from the edge, of others one pixel.
 
     Args:
         mask: raster.
         pixel: size of one of its pixels (x, y) in the units of the result.
         smooth: whether stairs become slopes.
+        doubled_up_to: pixels of the part that is not empty.
     """
     rows = np.flatnonzero(mask.any(axis=1))
     if rows.size == 0:
@@ -41,7 +54,7 @@ def outlines(mask: BoolMask, *, pixel: tuple[float, float] = (1.0, 1.0), smooth:
     columns = np.flatnonzero(mask.any(axis=0))
     top, left = int(rows[0]), int(columns[0])
     part = mask[top : rows[-1] + 1, left : columns[-1] + 1].astype(np.uint8)
-    factor = 2 if part.size <= DOUBLED_UP_TO else 1
+    factor = 2 if part.size <= doubled_up_to else 1
     if factor == 2:
         part = np.repeat(np.repeat(part, 2, axis=0), 2, axis=1)
     found, _ = cv2.findContours(part, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
@@ -49,7 +62,7 @@ def outlines(mask: BoolMask, *, pixel: tuple[float, float] = (1.0, 1.0), smooth:
     lines = []
     for contour in found:
         points = contour.reshape(-1, 2).astype(np.float64)
-        if smooth and factor == 2 and len(points) >= 12:
+        if smooth and len(points) >= 12:
             points = _smoothed(points)
         lines.append(((points + 0.5) / factor + (left, top)) * scale)
     return lines
@@ -76,19 +89,62 @@ class Outline:
     def __bool__(self) -> bool:
         return bool(self.lines)
 
-    @property
-    def corner(self) -> tuple[float, float]:
-        """The upper left corner of the rectangle around all lines."""
-        corners = np.array([line.min(axis=0) for line in self.lines])
-        return float(corners[:, 0].min()), float(corners[:, 1].min())
-
     def path(self, zoom: float) -> QPainterPath:
         """Return the lines, no point more than `TOLERANCE` of a screen pixel off, for `zoom` and down to half of it."""
-        octave = math.ceil(math.log2(max(zoom, 1e-6)))
+        octave = _octave(zoom)
         if octave not in self._paths:
             tolerance = TOLERANCE / 2.0**octave
             self._paths[octave] = path_of([_simplified(line, tolerance) for line in self.lines])
         return self._paths[octave]
+
+
+class MaskOutline:
+    """The outline of a mask. A large one is traced only where it is in sight, and as finely as the screen shows it.
+
+    So an edit of 50 megapixels costs what it costs of five.
+    """
+
+    def __init__(self, pixels: BoolMask) -> None:
+        self._pixels = pixels
+        self._whole: Outline | None = None
+        self._seen: dict[int, tuple[QRectF, QPainterPath]] = {}
+
+    @cached_property
+    def corner(self) -> tuple[float, float] | None:
+        """The upper left corner of the rectangle around the mask; None where it is empty."""
+        box = mask_box(self._pixels)
+        return None if box is None else (float(box[0]), float(box[1]))
+
+    def path(self, zoom: float, seen: QRectF) -> QPainterPath:
+        """Return the lines for `zoom`, at least where `seen` (in image pixels) reaches."""
+        if self._pixels.size <= DOUBLED_UP_TO:
+            if self._whole is None:
+                self._whole = Outline(outlines(self._pixels))
+            return self._whole.path(zoom)
+        octave = _octave(zoom)
+        height, width = self._pixels.shape
+        wanted = seen & QRectF(0, 0, width, height)
+        traced = self._seen.get(octave)
+        if traced is None or not traced[0].contains(wanted):
+            traced = self._seen[octave] = self._trace(wanted, octave)
+        return traced[1]
+
+    def _trace(self, seen: QRectF, octave: int) -> tuple[QRectF, QPainterPath]:
+        """Return the part that was traced, around `seen`, and its lines."""
+        height, width = self._pixels.shape
+        # One pixel of the mask for each of the screen.
+        step = 2 ** max(0, -octave)
+        across, down = (max(2.0 * step, _MARGIN * side) for side in (seen.width(), seen.height()))
+        x0, y0 = (int(max(0.0, edge)) // step * step for edge in (seen.left() - across, seen.top() - down))
+        x1, y1 = math.ceil(min(width, seen.right() + across)), math.ceil(min(height, seen.bottom() + down))
+        part = self._pixels[min(y0 + step // 2, y1) : y1 : step, min(x0 + step // 2, x1) : x1 : step]
+        lines = outlines(part, pixel=(step, step), doubled_up_to=_SEEN_DOUBLED_UP_TO)
+        found = Outline([line + np.array((x0, y0)) for line in lines])
+        return QRectF(x0, y0, x1 - x0, y1 - y0), found.path(2.0**octave)
+
+
+def _octave(zoom: float) -> int:
+    return math.ceil(math.log2(max(zoom, 1e-6)))
 
 
 def _simplified(line: Line, tolerance: float) -> Line:

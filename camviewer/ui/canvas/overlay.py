@@ -12,7 +12,7 @@ from camviewer.images.geometry import Size
 from camviewer.project.records import Box, Mask
 from camviewer.ui.canvas import annotate
 from camviewer.ui.canvas.geometry import Grip, Rect, grip_at, near_edge, rect_of
-from camviewer.ui.canvas.outline import Outline, outlines
+from camviewer.ui.canvas.outline import DOUBLED_UP_TO, MaskOutline
 from camviewer.ui.canvas.records import Region
 
 GRIP = 14.0 / 2
@@ -35,7 +35,7 @@ class RegionLayer:
         self.fill = 0.0
         self.moving: tuple[Hashable, Rect] | None = None
         self._regions: tuple[Region, ...] = ()
-        self._outlines: dict[Hashable, Outline] = {}
+        self._outlines: dict[Hashable, MaskOutline] = {}
 
     def set_regions(self, regions: Sequence[Region], selected: Hashable | None) -> None:
         """Show `regions`. Outlines of masks that did not change are kept."""
@@ -45,7 +45,7 @@ class RegionLayer:
             if isinstance(region.shape, Mask):
                 same = _same_pixels(before.get(region.key), region.shape)
                 outline = self._outlines.get(region.key) if same else None
-                kept[region.key] = outline if outline is not None else Outline(outlines(region.shape.pixels))
+                kept[region.key] = outline if outline is not None else MaskOutline(region.shape.pixels)
         self._regions, self._outlines, self.selected = tuple(regions), kept, selected
 
     def replace(self, region: Region) -> None:
@@ -123,8 +123,8 @@ class RegionLayer:
                 insides.append((region.share(size), region.key))
         return min(insides, key=lambda pair: pair[0])[1] if insides else None
 
-    def paint(self, painter: QPainter, to_screen: QTransform) -> None:
-        """Paint all shown regions in screen pixels, the selected one on top."""
+    def paint(self, painter: QPainter, to_screen: QTransform, room: QRectF) -> None:
+        """Paint all shown regions in screen pixels, the selected one on top, at least where `room` reaches."""
         if not self.visible:
             return
         shown = [region for region in self._regions if region.visible]
@@ -132,7 +132,7 @@ class RegionLayer:
             chosen = region.key == self.selected
             colour = region.colour or annotate.PLAIN
             if isinstance(region.shape, Mask):
-                self._paint_mask(painter, to_screen, region, colour)
+                self._paint_mask(painter, to_screen, region, colour, room)
                 continue
             rect = on_screen(self.rect(region), to_screen)
             annotate.paint_box(painter, rect, colour, touched=region.touched)
@@ -145,20 +145,20 @@ class RegionLayer:
         if region is None or not region.visible or not self.visible:
             return
         if isinstance(region.shape, Mask):
-            outline = self._outlines.get(region.key)
-            if not outline:
+            corner = self._outlines[region.key].corner
+            if corner is None:
                 return
-            anchor = to_screen.map(QPointF(*outline.corner))
+            anchor = to_screen.map(QPointF(*corner))
         else:
             rect = on_screen(self.rect(region), to_screen)
             anchor = QPointF(rect.x0, rect.y0)
         annotate.paint_tag(painter, anchor, region.name, region.colour or annotate.PLAIN, room)
 
-    def _paint_mask(self, painter: QPainter, to_screen: QTransform, region: Region, colour: str) -> None:
-        outline = self._outlines.get(region.key)
-        if not outline:
+    def _paint_mask(self, painter: QPainter, to_screen: QTransform, region: Region, colour: str, room: QRectF) -> None:
+        zoom = to_screen.m11() * painter.device().devicePixelRatioF()
+        path = self._outlines[region.key].path(zoom, to_screen.inverted()[0].mapRect(room))
+        if path.isEmpty():
             return
-        path = outline.path(to_screen.m11())
         painter.save()
         painter.setTransform(to_screen, True)
         if self.fill > 0:
@@ -171,8 +171,11 @@ class RegionLayer:
 
 
 def _same_pixels(before: Box | Mask | None, after: Mask) -> bool:
-    """Return whether an outline can be kept; comparing is a hundred times faster than tracing."""
-    return before is after or (isinstance(before, Mask) and np.array_equal(before.pixels, after.pixels))
+    """Return whether an outline can be kept; comparing is faster than tracing a whole mask."""
+    if before is after or not isinstance(before, Mask):
+        return before is after
+    small = after.pixels.size <= DOUBLED_UP_TO
+    return before.pixels is after.pixels or (small and np.array_equal(before.pixels, after.pixels))
 
 
 def on_screen(rect: Rect, to_screen: QTransform) -> Rect:

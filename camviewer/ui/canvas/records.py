@@ -6,9 +6,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from camviewer.images.geometry import Size
-from camviewer.project.records import BoolMask, Box, Mask
-from camviewer.regions.drawing import Window
+from camviewer.project.records import Box, Mask
+from camviewer.regions.drawing import Patch
 from camviewer.regions.rules import RegionRule
 
 ViewMode = Literal["original", "heatmap", "blend", "swipe"]
@@ -55,7 +57,7 @@ class Region:
         if pixels == 0:
             return 0.0
         if isinstance(self.shape, Mask):
-            return float(self.shape.pixels.sum()) / pixels
+            return float(np.count_nonzero(self.shape.pixels)) / pixels
         box = self.shape
         return max(0.0, box.x1 - box.x0) * max(0.0, box.y1 - box.y0) / pixels
 
@@ -114,14 +116,12 @@ class MaskEdited:
 
     Attributes:
         key: of the mask region that was edited; None for a new mask of the current `PaintClass`.
-        window: half-open part of the image that the edit touches.
-        pixels: the mask's new pixels in `window`.
+        patches: the mask's new pixels where they differ.
         words: what was done, for the status bar.
     """
 
     key: Hashable | None
-    window: Window
-    pixels: BoolMask
+    patches: tuple[Patch, ...]
     words: str
 
 

@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QToolButton
 
 from camviewer.project.records import Box, Mask
+from camviewer.regions.drawing import patched
 from camviewer.regions.rules import RegionRule
 from camviewer.ui.canvas.numbers import raw
 from camviewer.ui.canvas.records import MaskEdited, PaintClass, Region, ToolOptions
@@ -28,11 +29,10 @@ def mask_region(class_id: int = 1) -> Region:
 
 
 def applied(base: np.ndarray, edit: MaskEdited) -> np.ndarray:
-    after = base.copy()
-    x0, y0, x1, y1 = edit.window
-    assert edit.pixels.shape == (y1 - y0, x1 - x0)
-    after[y0:y1, x0:x1] = edit.pixels
-    return after
+    for patch in edit.patches:
+        x0, y0, x1, y1 = patch.window
+        assert patch.pixels.shape == (y1 - y0, x1 - x0)
+    return patched(base, edit.patches)
 
 
 def nothing() -> np.ndarray:
@@ -79,7 +79,7 @@ def test_the_eraser_takes_away_only_mask_and_says_when_there_is_none(panel, poin
     after = applied(region.shape.pixels, edits[0])
     assert not after[150, 100:150].any()
     assert not (after & ~region.shape.pixels).any()
-    assert edits[0].window[0] == 100
+    assert edits[0].patches[0].window[0] == 100
 
 
 def test_the_right_button_does_the_opposite(panel, pointer, collected) -> None:
