@@ -10,6 +10,7 @@ import sys
 from camviewer import __version__
 from camviewer.commands import NAMES as SUBCOMMANDS
 from camviewer.commands import (
+    calibrate,
     check,
     choose_threshold,
     compare,
@@ -69,6 +70,7 @@ def build_parser() -> Parser:
         compare,
         few_labels,
         choose_threshold,
+        calibrate,
         guide,
     ):
         module.add_parser(commands)

@@ -489,6 +489,16 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "model",
     ),
     ActionSpec(
+        "calibrate",
+        "Calibrated probabilities",
+        (),
+        "Model",
+        "Fit a temperature on the labelled images, 50 or more, and show the probabilities at it; again takes it away",
+        "chart",
+        "model",
+        checkable=True,
+    ),
+    ActionSpec(
         "convert",
         "Convert to GAP or GMP…",
         (),

@@ -13,6 +13,7 @@ NAMES = (
     "compare",
     "few-labels",
     "choose-threshold",
+    "calibrate",
     "guide",
 )
 """The subcommands. They stand here so that the window can tell them from paths without importing their parsers."""

@@ -83,6 +83,7 @@ class Item:
         reviewed: whether a person confirmed the regions.
         status: of the project, or ``unreviewed``.
         top: best classes as (category id, name, probability), best first.
+        temperature: that the probabilities of `top` are written at; None for the network's own.
     """
 
     file: str
@@ -100,6 +101,7 @@ class Item:
     note: str = ""
     flags: tuple[str, ...] = ()
     top: tuple[tuple[int, str, float | None], ...] = ()
+    temperature: float | None = None
 
     @property
     def suffix(self) -> str:

@@ -217,9 +217,8 @@ class ReportWriter(Writer):
             bar = _meter(value or 0.0, chosen=i == 0)
             first = ' class="first"' if i == 0 else ""
             rows.append(f"<tr{first}><td>{swatch}{_text(name)}</td>{bar}<td class=number>{number}</td></tr>")
-        return (
-            f'<section><h3>Classes <span class="quiet">uncalibrated</span></h3><table>{"".join(rows)}</table></section>'
-        )
+        note = "uncalibrated" if item.temperature is None else f"temperature {item.temperature:.2f}"
+        return f'<section><h3>Classes <span class="quiet">{note}</span></h3><table>{"".join(rows)}</table></section>'
 
     def _regions(self, item: Item) -> str:
         rows = []

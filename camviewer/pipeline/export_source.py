@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -14,8 +14,9 @@ from camviewer.formats.explain_reader import ExplainFolder, ImageRow, read_expla
 from camviewer.formats.names import UniqueNames, safe_part, safe_stem
 from camviewer.formats.records import Category, Item, ItemBox, ItemMap, ItemMask, rule_words
 from camviewer.pipeline.publish import MANIFEST, report_name
-from camviewer.project.records import CLASS_COLOURS, ClassTable, ImageRecord
+from camviewer.project.records import CLASS_COLOURS, ClassTable, ImageRecord, Run
 from camviewer.project.store import Project
+from camviewer.project.temperature import network_of, networks, temperatures, tempered
 
 Regions = Literal["predicted", "all"]
 StatusFilter = Literal["reviewed", "all"]
@@ -200,6 +201,8 @@ class ProjectSource(Source):
         self._project = project
         self._image_root = image_root
         self._table: ClassTable = project.class_table()
+        self._temperatures = temperatures(project)
+        self._networks = networks(project) if self._temperatures else {}
         self._rules: dict[int, str] = {}
         self._doubts: dict[int, float | None] = {}
         self.categories = tuple(Category(entry.id, entry.name, entry.colour) for entry in self._table.classes)
@@ -227,7 +230,8 @@ class ProjectSource(Source):
         return "/".join(part for part in path.parts if part not in {"..", "/"}) or "image"
 
     def _about(self, record: ImageRecord) -> dict[str, Any]:
-        by_model = self._table.by_model
+        by_model, temperature = self._table.by_model, self._temperature(record)
+        top = record.top if temperature is None else tempered(record.top, temperature)  # as the window shows them
         return {
             "reviewed": record.status == "reviewed",
             "status": record.status,
@@ -235,10 +239,16 @@ class ProjectSource(Source):
             "flags": record.flags,
             "top": tuple(
                 (by_model[index], self._table[by_model[index]].name, probability)
-                for index, _, probability in record.top
+                for index, _, probability in top
                 if index in by_model
             ),
+            "temperature": temperature,
         }
+
+    def _temperature(self, record: ImageRecord) -> float | None:
+        network = self._networks.get(record.id or 0)
+        found = self._temperatures.get(network) if network is not None else None
+        return None if found is None else found.value
 
     def _rule(self, run_id: int | None) -> str:
         if run_id is None:
@@ -282,7 +292,13 @@ class ProjectSource(Source):
         )
 
     def runs(self) -> list[dict[str, Any]]:
-        return [{"id": run_id, **run.to_json()} for run_id, run in self._project.runs().items()]
+        runs = self._project.runs()
+        return [{"id": run_id, **run.to_json(), **self._calibration(run)} for run_id, run in runs.items()]
+
+    def _calibration(self, run: Run) -> dict[str, Any]:
+        """Return the temperature that the classes of an image are written at; box probabilities are the network's."""
+        found = self._temperatures.get(network_of(run))
+        return {} if found is None else {"temperature": asdict(found)}
 
     def close(self) -> None:
         self._project.close()

@@ -14,6 +14,7 @@ from camviewer.catalogue.methods import BY_NAME, METHODS
 from camviewer.errors import CamviewerError
 from camviewer.project.records import ActivationMap, Run
 from camviewer.project.store import Project
+from camviewer.project.temperature import Network, tempered
 from camviewer.regions.rules import START, RegionRule
 from camviewer.ui.job_board import JobBoard
 from camviewer.ui.panels.method import MethodChoice
@@ -312,7 +313,7 @@ class Computing(QObject):
         record = current.record
         self._scores = tuple(
             ClassScore(index, names[index] if index < len(names) else f"class {index}", logit, probability)
-            for index, logit, probability in record.top
+            for index, logit, probability in self.session.top(record)
         )
         self.scores_ready.emit(self._scores)
         for found in maps:
@@ -343,6 +344,20 @@ class Computing(QObject):
             and run.offset == request.offset
             and run.method_parameters.get(method, {}) == request.checked()[method]
         )
+
+    def network(self) -> Network | None:
+        """Return which network is on hand, as projects name it."""
+        identity = self.summary.identity if self.summary is not None else None
+        return None if identity is None else (identity.architecture, identity.weights_sha256)
+
+    def _shown_scores(self, explanation: Explanation) -> Sequence[ClassScore]:
+        """Return the scores of the network on hand, at its temperature where one was fitted."""
+        network, scores = self.network(), explanation.scores
+        found = self.session.temperature(network) if network is not None else None
+        if found is None:
+            return scores
+        top = tempered([(score.index, score.logit, score.probability) for score in scores], found.value)
+        return [replace(score, probability=share) for score, (_, _, share) in zip(scores, top, strict=True)]
 
     def is_current(self, run: Run) -> bool:
         """Return whether a run made its masks as they would be made now: network, layer, method, rule."""
@@ -414,13 +429,13 @@ class Computing(QObject):
         if current is None or current.record.id != image_id or current.pixels is None:
             return
         explanation = ready.explanation
-        self._scores = explanation.scores
+        self._scores = self._shown_scores(explanation)
         for found in explanation.maps:
             self._maps[found.class_index] = found
             self._runs[found.class_index] = ready.run
         if self.class_index is None and explanation.scores:
             self.class_index = self.pinned if self.pinned is not None else explanation.scores[0].index
-        self.scores_ready.emit(explanation.scores)
+        self.scores_ready.emit(self._scores)
         self.class_changed.emit(self.class_index)
         self.identity_checked.emit(explanation.identity_error)
         # The rest in events of their own: all at once it would hold up the window for a frame or two.

@@ -11,6 +11,7 @@ from camviewer.project.facts import LABEL, Fact, all_facts, facts_of
 from camviewer.project.overview import MaskFigures, mask_figures
 from camviewer.project.records import ImageRecord
 from camviewer.project.store import Project
+from camviewer.project.temperature import Network, Temperature, Top, networks, temperatures, tempered
 from camviewer.ui.gallery.items import NO_OUTLINE, GalleryItem, ItemOutline, Value, short_labels
 from camviewer.ui.outlines import gallery_outline
 
@@ -33,6 +34,8 @@ class ItemBook:
         self._facts: dict[int, dict[str, Fact]] = all_facts(project)
         self._masks: dict[int, MaskFigures] = mask_figures(project)
         self._codes: frozenset[str] = frozenset()
+        self._temperatures: dict[Network, Temperature] = temperatures(project)
+        self._networks: dict[int, Network] = networks(project) if self._temperatures else {}
 
     def name(self, records: Iterable[ImageRecord]) -> bool:
         """Find the short names of all images; return whether one of those known before has changed."""
@@ -51,6 +54,8 @@ class ItemBook:
         self._outlines.pop(image_id, None)
         self._facts[image_id] = facts_of(self._project, image_id)
         self._masks[image_id] = mask_figures(self._project, image_id).get(image_id, NO_MASKS)
+        if self._temperatures:
+            self._networks.update(networks(self._project, image_id))
 
     def forget_outlines(self) -> None:
         """Let all outlines be read again when they are drawn next."""
@@ -64,12 +69,27 @@ class ItemBook:
         """Return the facts of an image."""
         return dict(self._facts.get(image_id, {}))
 
+    def temperature(self, network: Network) -> Temperature | None:
+        """Return the temperature of a network, or None."""
+        return self._temperatures.get(network)
+
+    def temperature_at(self, record: ImageRecord) -> Temperature | None:
+        """Return the temperature of the network that an image's predictions come from, or None."""
+        network = self._networks.get(record.id or 0)
+        return self._temperatures.get(network) if network is not None else None
+
+    def top(self, record: ImageRecord) -> Top:
+        """Return the predictions of an image, at the temperature of their network where one was fitted."""
+        found = self.temperature_at(record)
+        return record.top if found is None else tempered(record.top, found.value)
+
     def make(self, record: ImageRecord) -> GalleryItem:
         """Return the item of an image."""
         assert record.id is not None
         name, colour, probability = "", "", None
-        if record.top:
-            index, _logit, probability = record.top[0]
+        top = self.top(record)
+        if top:
+            index, _logit, probability = top[0]
             name, colour = self._class_of(index)
         return GalleryItem(
             id=record.id,
@@ -81,19 +101,19 @@ class ItemBook:
             class_colour=colour,
             probability=probability,
             error=record.error,
-            values=self._values(record, name),
+            values=self._values(record, name, top),
             run=self._masks.get(record.id, NO_MASKS).run,
         )
 
-    def _values(self, record: ImageRecord, class_name: str) -> dict[str, Value]:
+    def _values(self, record: ImageRecord, class_name: str, top: Top) -> dict[str, Value]:
         assert record.id is not None
         values: dict[str, Value] = dict(self._facts.get(record.id, {}))
         masks = self._masks.get(record.id)
         pixels = record.size[0] * record.size[1]
         if masks is not None and pixels:
             values["area"] = masks.area / pixels
-        if len(record.top) > 1:
-            values["entropy"] = entropy([share for _, _, share in record.top])
+        if len(top) > 1:
+            values["entropy"] = entropy([share for _, _, share in top])
         if record.doubt is not None:
             values["doubt"] = record.doubt
         wrong = self._is_wrong(values.get(LABEL), class_name)

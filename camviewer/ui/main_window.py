@@ -22,6 +22,7 @@ from camviewer.ui.dialogs.files import FileDialogs
 from camviewer.ui.drop import DropOverlay, dropped_paths
 from camviewer.ui.features.annotating import Annotating
 from camviewer.ui.features.blinding import Blinding
+from camviewer.ui.features.calibrating import Calibrating
 from camviewer.ui.features.checking import Checking
 from camviewer.ui.features.checkpoints import Checkpoints
 from camviewer.ui.features.comparing import Comparing
@@ -96,6 +97,7 @@ class MainWindow(QMainWindow):
         self.teaching = Teaching(bench)
         self.thresholding = Thresholding(bench)
         self.guiding = Guiding(bench)
+        self.calibrating = Calibrating(bench)
         self.exporting = Exporting(bench)
         self.importing = Importing(bench)
         self.dicom_tags = DicomTags(bench)

@@ -22,6 +22,7 @@ from camviewer.project.locate import open_folder
 from camviewer.project.predictions import translate_predictions
 from camviewer.project.records import ActivationMap, Box, ClassTable, ImageRecord, Mask
 from camviewer.project.store import SUFFIX, Project
+from camviewer.project.temperature import Network, Temperature, Top, set_temperature
 from camviewer.project.unpacked import UnpackedMasks
 from camviewer.ui.canvas.records import Region
 from camviewer.ui.gallery.items import NO_OUTLINE, GalleryItem, ItemOutline
@@ -490,6 +491,29 @@ class OpenProject(QObject):
         if self._book is None or record is None:
             return NO_OUTLINE
         return self._book.outline(record, lambda class_id: (not self.blind and self.class_of(class_id)[1]) or "#FFFFFF")
+
+    def top(self, record: ImageRecord) -> Top:
+        """Return the predictions of an image, at the temperature of their network where one was fitted."""
+        return record.top if self._book is None else self._book.top(record)
+
+    def temperature(self, network: Network) -> Temperature | None:
+        """Return the temperature of a network, or None."""
+        return None if self._book is None else self._book.temperature(network)
+
+    def temperature_at(self, record: ImageRecord) -> Temperature | None:
+        """Return the temperature that the predictions of an image are shown at, or None."""
+        return None if self._book is None else self._book.temperature_at(record)
+
+    def set_temperature(self, network: Network, temperature: Temperature | None) -> None:
+        """Keep the temperature of a network, or none, and show all probabilities by it.
+
+        Raises:
+            ProjectError: when the project cannot be written.
+        """
+        if self.project is not None:
+            set_temperature(self.project, network, temperature)
+            self.reload_all()
+            self.refresh_maps()
 
     def facts(self, image_id: int) -> dict[str, Fact]:
         """Return what is known of an image besides its record, see `camviewer.project.facts`."""

@@ -2,8 +2,8 @@
 
 Right side, top to bottom (each is a foldable section):
 
-* `classes.ClassesPanel` - `set_scores(scores, table, calibrated=False)`, `set_current(class_index)`; signals
-  `class_chosen(int)` (model class index), `class_pinned(object)` (index or None).
+* `classes.ClassesPanel` - `set_scores(scores, table)`, `set_temperature(temperature)`, `set_current(class_index)`;
+  signals `class_chosen(int)` (model class index), `class_pinned(object)` (index or None).
 * `method.MethodPanel` - `set_methods(names)`, `set_choice(MethodChoice)`, `choice()`, `set_unavailable(reasons)`,
   `set_result(seconds, precision, flags)`, `set_busy(text)`; signals `choice_changed(MethodChoice)`,
   `recompute_requested()`.

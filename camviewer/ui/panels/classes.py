@@ -19,8 +19,9 @@ from PySide6.QtWidgets import (
 )
 
 from camviewer.project.records import ClassTable
+from camviewer.project.temperature import Temperature
 from camviewer.ui.canvas.numbers import percent, raw
-from camviewer.ui.controls import Button, IconButton, label
+from camviewer.ui.controls import Button, ElidedLabel, IconButton, label
 from camviewer.ui.icons import icon_pixmap
 from camviewer.ui.marks import paint_bar
 from camviewer.ui.sections import EmptyState, Section
@@ -214,7 +215,10 @@ class ClassesPanel(Section):
         self._empty = EmptyState("units", "No scores yet", "Open a model and an image.")
         self._nothing = label("No class of this name", "body", "text-3")
         self._nothing.hide()
-        for part in (self._search, self._list, self._nothing, self._more, self._empty):
+        self._temperature: Temperature | None = None
+        self._calibration = ElidedLabel("", "caption", "text-3")
+        self._calibration.hide()
+        for part in (self._search, self._list, self._nothing, self._more, self._calibration, self._empty):
             self.add(part)
         self.content().setAlignment(self._more, Qt.AlignmentFlag.AlignLeft)
         margins = self.content().contentsMargins()
@@ -228,13 +232,32 @@ class ClassesPanel(Section):
         self._more.clicked.connect(self._on_more)
         self._fill()
 
-    def set_scores(self, scores: Sequence[ClassScore], table: ClassTable, *, calibrated: bool = False) -> None:
+    def set_scores(self, scores: Sequence[ClassScore], table: ClassTable) -> None:
         """Show `scores`, best first; colours come from `table`. An empty sequence empties the panel."""
         self._scores, self._table = tuple(scores), table
-        quiet = "ranked" if calibrated else "ranked, uncalibrated"
-        self.set_qualifier(quiet if scores else "")
-        self.setToolTip("" if calibrated else "Probabilities are the network's own; no temperature has been fitted.")
+        self._show_temperature()
         self._fill()
+
+    def set_temperature(self, temperature: Temperature | None) -> None:
+        """Say at which temperature the probabilities are shown, or that none has been fitted."""
+        self._temperature = temperature
+        self._show_temperature()
+
+    def _show_temperature(self) -> None:
+        found = self._temperature
+        self.set_qualifier(("uncalibrated" if found is None else f"T = {found.value:.2f}") if self._scores else "")
+        if found is None:
+            self.setToolTip("Probabilities are the network's own; no temperature has been fitted.")
+        else:
+            self._calibration.set_full_text(
+                f"{found.images:,} labels, ECE {found.ece_before:.3f} before, {found.ece_after:.3f} after"
+            )
+            self.setToolTip(
+                f"All logits are divided by {found.value:.3f}, fitted on {found.images:,} labelled images.\n"
+                f"Expected calibration error on them: {found.ece_before:.3f} before, {found.ece_after:.3f} after "
+                "(10 bins of equal mass)."
+            )
+        self._calibration.setVisible(found is not None and bool(self._scores))
 
     def set_current(self, class_index: int | None) -> None:
         """Mark the class whose map is shown, without emitting."""

@@ -7,6 +7,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from camviewer.project.records import ClassTable
+from camviewer.project.temperature import Temperature
 from camviewer.ui.panels.classes import MOST_ROWS, TOP, ClassesPanel
 from camviewer.workers.jobs import ClassScore
 
@@ -87,8 +88,13 @@ def test_search_finds_in_a_thousand(panel) -> None:
 
 def test_uncalibrated_scores_say_so(panel) -> None:
     assert "uncalibrated" in panel.qualifier()
-    panel.set_scores(scores(3), ClassTable(), calibrated=True)
-    assert "uncalibrated" not in panel.qualifier()
+    assert not panel._calibration.isVisible()
+    panel.set_temperature(Temperature(1.8312, 213, 0.1421, 0.0512))
+    assert panel.qualifier() == "T = 1.83"
+    assert panel._calibration.full_text() == "213 labels, ECE 0.142 before, 0.051 after"
+    assert panel._calibration.isVisible()
+    panel.set_temperature(None)
+    assert panel.qualifier() == "uncalibrated"
 
 
 def test_an_empty_panel_says_what_is_missing(panel) -> None:
