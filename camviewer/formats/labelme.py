@@ -29,6 +29,8 @@ from camviewer.project.records import BoolMask
 from camviewer.regions.measures import mask_box
 
 _VERSION = "6.3.1"
+_SHOWN = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA"})
+"""Pixels that labelme opens, by Pillow's names."""
 
 
 class LabelmeWriter(Writer):
@@ -36,7 +38,7 @@ class LabelmeWriter(Writer):
 
     def add(self, item: Item) -> None:
         stem = in_part(item, item.stem)
-        name = self.context.place_image(item, stem)
+        name = self.context.place_image(item, stem, modes=_SHOWN)
         # Relative to the JSON, not to the folder of the export.
         if self.context.images == "reference":
             name = "../" * stem.count("/") + name if item.source is not None else item.file

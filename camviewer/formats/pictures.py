@@ -35,6 +35,7 @@ def place(
     ending: str,
     mode: ImageMode,
     strip: bool,
+    modes: frozenset[str] | None = None,
 ) -> str:
     """Put an image into the result and return its path relative to the result's folder, POSIX.
 
@@ -49,6 +50,7 @@ def place(
         ending: suffix to convert to, or "" to keep the image's own.
         mode: ``reference`` writes nothing and returns the way to `source`.
         strip: remove metadata.
+        modes: Pillow's names of the pixels that the format's readers take; others are written anew as RGB of 8 bits.
 
     Raises:
         ExportError: when the disk does not take it.
@@ -60,9 +62,12 @@ def place(
         raise missing(file)
     with open_image(source) as opened:
         upright, kind = opened.orientation == 1, opened.format
+        pixels = "deep" if opened.image is None or opened.deep_colour else opened.image.mode
     suffix = source.suffix.lower()
     if kind == "DICOM":  # the file itself names the patient
         ending = ending or ".png"
+    if modes is not None and pixels not in modes:
+        upright = False
     if ending and ending != suffix:
         suffix, upright = ending, False
     path = stem + suffix

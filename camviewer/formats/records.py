@@ -174,13 +174,22 @@ class Context:
         """Return a category's name."""
         return next((entry.name for entry in self.categories if entry.id == class_id), str(class_id))
 
-    def place_image(self, item: Item, stem: str, *, ending: str = "", mode: ImageMode | None = None) -> str:
+    def place_image(
+        self,
+        item: Item,
+        stem: str,
+        *,
+        ending: str = "",
+        mode: ImageMode | None = None,
+        modes: frozenset[str] | None = None,
+    ) -> str:
         """Put the item's image into the result and return its path relative to the folder, POSIX.
 
         Args:
             stem: path without suffix.
             ending: suffix to convert to, or "" for the image's own.
             mode: instead of the context's own.
+            modes: Pillow's names of the pixels that readers take, None for all.
         """
         return place(
             item.source,
@@ -191,6 +200,7 @@ class Context:
             ending=ending,
             mode=mode or self.images,
             strip=self.strip,
+            modes=modes,
         )
 
 

@@ -63,7 +63,7 @@ class NnunetWriter(Writer):
         case = item.flat
         image = f"{self._folder}/{'imagesTs' if test else 'imagesTr'}/{case}_0000"
         # PNG and nothing else: the images share one ending with the labels.
-        self.context.place_image(item, image, ending=".png", mode="copy")
+        self.context.place_image(item, image, ending=".png", mode="copy", modes=frozenset({"RGB"}))
         values = raster(item, self._numbers)
         if self._ignore:
             values[self._uncertain(item)] = len(self._numbers) + 1

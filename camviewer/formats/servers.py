@@ -47,9 +47,12 @@ class CvatWriter(Writer):
             f"<label><name>{_attribute(entry.name)[1:-1]}</name><color>{entry.colour.lower()}</color></label>"
             for entry in context.categories
         )
+        # Parts of a data set are subsets of a project's tasks; readers pass over images of a subset that is not named.
+        parts = "".join(f"<task><subset>{part}</subset></task>" for part in context.splits if part)
+        whole = f"<project><tasks>{parts}</tasks>" if parts else "<task>"
         self._append(
             '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n'
-            f"<meta><task><labels>{labels}</labels></task></meta>\n"
+            f"<meta>{whole}<labels>{labels}</labels>{'</project>' if parts else '</task>'}</meta>\n"
         )
 
     def add(self, item: Item) -> None:

@@ -1,7 +1,8 @@
 """YOLO as Ultralytics reads it: one text file an image, numbers divided by the image's size; writers and reader.
 
-Classes count from 0 in the order of ``data.yaml``. Segmentation rows are outlines in pixel indices, one region a row,
-without holes: never the master copy.
+Classes count from 0 in the order of ``data.yaml``. There are no folders below ``images/train``: trainers find labels by
+replacing the last ``images`` of a path, which may be a folder of the user's, and some look into one folder only.
+Segmentation rows are outlines in pixel indices, one region a row, without holes: never the master copy.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ class _YoloWriter(Writer):
         part = item.split or "train"
         # Trainers pass over files with other endings without a word.
         ending = "" if item.suffix in _SEEN_BY_TRAINERS else ".png"
-        self.context.place_image(item, f"images/{part}/{item.stem}", ending=ending)
+        self.context.place_image(item, f"images/{part}/{item.flat}", ending=ending)
         text = "".join(row + "\n" for row in self.rows(item))
         self.context.output.write(self.label_path(item), text.encode())
 
     def label_path(self, item: Item) -> str:
         """Return where an image's rows go; trainers find them by the image's path."""
-        return f"labels/{item.split or 'train'}/{item.stem}.txt"
+        return f"labels/{item.split or 'train'}/{item.flat}.txt"
 
     @abstractmethod
     def rows(self, item: Item) -> list[str]:
@@ -51,7 +52,8 @@ class _YoloWriter(Writer):
 
     def close(self) -> None:
         parts = [split or "train" for split in self.context.splits]
-        lines = ["path: .", f"train: images/{parts[0]}", f"val: images/{parts[1] if len(parts) > 1 else parts[0]}"]
+        # Without ``path`` trainers look beside this file; ``path: .`` would be the folder they were started in.
+        lines = [f"train: images/{parts[0]}", f"val: images/{parts[1] if len(parts) > 1 else parts[0]}"]
         if len(parts) > 2:
             lines.append(f"test: images/{parts[2]}")
         lines.append("names:")

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exports import item, masks, write
+from exports import a_project, item, masks, write
 from hypothesis import given, settings
 
 from camviewer.formats.records import ItemBox
 from camviewer.formats.servers import brush_rle
+from camviewer.pipeline.export import ExportRequest, export
 
 
 def unroll(runs: list[int], width: int, height: int) -> np.ndarray:
@@ -50,6 +51,16 @@ def test_the_reference_mask_is_written_as_the_format_says(tmp_path: Path) -> Non
     write(tmp_path, "cvat", [item("a.jpg", [mask])])
     text = (tmp_path / "annotations.xml").read_text(encoding="utf-8")
     assert 'rle="0, 4, 1, 4" left="1" top="1" width="3" height="3"' in text
+
+
+def test_cvat_names_the_subsets_of_its_images(tmp_path: Path) -> None:
+    source = tmp_path / "there"
+    pixels = {f"{name}.png": {1: np.ones((4, 6), bool)} for name in "abcd"}
+    export(ExportRequest(a_project(source, pixels, reviewed=pixels), "cvat", tmp_path / "out", ratios=(0.5, 0.5)))
+    root = ElementTree.parse(tmp_path / "out" / "annotations.xml").getroot()
+    assert [entry.text for entry in root.find("meta/project/tasks").iter("subset")] == ["train", "val"]
+    assert [entry.text for entry in root.find("meta/project/labels").iter("name")] == ["melanoma", "naevus"]
+    assert sorted(image.get("subset") for image in root.iter("image")) == ["train", "train", "val", "val"]
 
 
 def decode_brush(data: list[int]) -> np.ndarray:

@@ -26,6 +26,7 @@ from camviewer.formats.records import ItemBox, ItemMap
 from camviewer.formats.registry import WRITERS
 from camviewer.formats.voc import palette, read_indexed, read_voc
 from camviewer.formats.yolo import YoloSegmentationWriter, read_yolo
+from camviewer.images.decode import read_image
 
 NAMES = ["a", "ü b", "sub/c"]
 
@@ -86,6 +87,23 @@ def test_yolo_outlines_are_read_by_supervision(tmp_path: Path) -> None:
     )
     ((_, _, detections),) = data
     assert np.array_equal(detections.mask[0], mask)
+
+
+def test_yolo_finds_labels_of_images_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["images/images/a", "sub/images/b", "c"]
+    write(tmp_path / "out", "yolo-segmentation", [found(blob(), tmp_path, name) for name in names])
+    for path in (tmp_path / "out" / "images" / "train").rglob("*.png"):
+        # As trainers do: the last "images" of the path makes place for "labels".
+        label = "/labels/".join(path.as_posix().rsplit("/images/", 1)).removesuffix(".png") + ".txt"
+        assert Path(label).read_text(encoding="utf-8")
+    # ... and look into one folder, from wherever they were started.
+    monkeypatch.chdir(tmp_path)
+    assert "path:" not in (tmp_path / "out" / "data.yaml").read_text(encoding="utf-8")
+    data = supervision.DetectionDataset.from_yolo(
+        "out/images/train", "out/labels/train", "out/data.yaml", force_masks=True
+    )
+    assert len(data) == len(names)
+    assert all(np.array_equal(detections.mask[0], blob()) for _, _, detections in data)
 
 
 @settings(max_examples=80, deadline=None)
@@ -306,6 +324,30 @@ def test_nnunet_data_set_is_what_its_checks_ask_for(tmp_path: Path) -> None:
         assert image.shape == (*label.shape, 3)
         assert np.array_equal(label, blob().astype(np.uint8))
     assert (folder / "imagesTs" / "z_0000.png").is_file()
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "RGBA", "I;16", "RGB"])
+def test_nnunet_images_have_three_channels_of_8_bits(tmp_path: Path, mode: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    source = tmp_path / "a.png"
+    if mode == "I;16":
+        Image.fromarray(pixels[:, :, 0].astype(np.uint16) * 257).save(source)
+    else:
+        Image.fromarray(pixels).convert(mode).save(source)
+    write(tmp_path / "out", "nnunet", [replace(item("a.png", [blob()]), source=source)])
+    image = skimage.io.imread(tmp_path / "out" / "Dataset101_Camviewer" / "imagesTr" / "a_0000.png")
+    assert (image.shape, image.dtype) == ((40, 60, 3), np.uint8)
+    assert np.array_equal(image, read_image(source))
+
+
+def test_labelme_copies_are_what_it_opens(tmp_path: Path) -> None:
+    source = tmp_path / "deep.png"
+    Image.fromarray(np.arange(2400, dtype=np.uint16).reshape(40, 60) * 27).save(source)
+    entry = replace(item("deep.png", [blob()]), source=source)
+    write(tmp_path / "out", "labelme", [entry], images="copy")
+    with Image.open(tmp_path / "out" / "deep.png") as image:
+        assert image.mode == "RGB"
+        assert np.array_equal(np.asarray(image), read_image(source))
 
 
 def test_nnunet_ignores_the_uncertain_band(tmp_path: Path) -> None:
