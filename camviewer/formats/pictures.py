@@ -17,6 +17,7 @@ from camviewer.images.decode import open_image, read_image
 ImageMode = Literal["reference", "copy", "link"]
 IMAGE_MODES: tuple[ImageMode, ...] = ("reference", "copy", "link")
 
+_SEEN_BY_TRAINERS = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 _JPEG = {".jpg", ".jpeg", ".jpe", ".jfif"}
 # JFIF header, colour profile and Adobe's colour transform change how pixels look; all else is about the picture.
 _KEPT_SEGMENTS = {0xE0, 0xE2, 0xEE}
@@ -40,7 +41,8 @@ def place(
     """Put an image into the result and return its path relative to the result's folder, POSIX.
 
     A file whose pixels are stored turned is always written anew, upright and without the tag, because readers
-    disagree on it; so is a file that has to change its format, and every DICOM file, whose tags name the patient.
+    disagree on it; so is a file that has to change its format, as GIF, which trainers do not read, and every DICOM
+    file, whose tags name the patient.
 
     Args:
         source: the image, or None when it is not known.
@@ -64,7 +66,8 @@ def place(
         upright, kind = opened.orientation == 1, opened.format
         pixels = "deep" if opened.image is None or opened.deep_colour else opened.image.mode
     suffix = source.suffix.lower()
-    if kind == "DICOM":  # the file itself names the patient
+    # A DICOM file names the patient, and trainers pass over files with other endings without a word.
+    if kind == "DICOM" or suffix not in _SEEN_BY_TRAINERS:
         ending = ending or ".png"
     if modes is not None and pixels not in modes:
         upright = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -102,12 +102,6 @@ class Item:
     flags: tuple[str, ...] = ()
     top: tuple[tuple[int, str, float | None], ...] = ()
     temperature: float | None = None
-
-    @property
-    def suffix(self) -> str:
-        """Suffix of the image's own file, lower case, with its dot."""
-        name = self.file.rsplit("/", 1)[-1]
-        return "." + name.rsplit(".", 1)[1].lower() if "." in name[1:] else ""
 
 
 def overlap(*, pixels: int, added: int, of: int) -> float:
@@ -284,6 +278,18 @@ def differing(item: Item, found: Mapping[int, BoolMask]) -> int:
         int(np.count_nonzero(drawn.get(class_id, nothing) ^ found.get(class_id, nothing)))
         for class_id in drawn.keys() | found.keys()
     )
+
+
+def in_frame(item: Item) -> Item:
+    """Return an image whose boxes end at its frame, as trainers ask; those wholly outside are left out."""
+    width, height = item.size
+    boxes = []
+    for box in item.boxes:
+        x0, y0, x1, y1 = box.xyxy
+        edges = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
+        if edges[2] > edges[0] and edges[3] > edges[1]:
+            boxes.append(box if edges == box.xyxy else replace(box, xyxy=edges))
+    return replace(item, boxes=tuple(boxes))
 
 
 def boxes_of(item: Item) -> tuple[ItemBox, ...]:

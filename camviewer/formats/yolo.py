@@ -26,7 +26,6 @@ from camviewer.project.records import BoolMask
 # Readers cut coordinates to whole numbers, in 32 bits; a touch more than the pixel's index survives that.
 _NUDGE = 0.002
 _LARGEST_FILE = 64 << 20
-_SEEN_BY_TRAINERS = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 class _YoloWriter(Writer):
@@ -36,9 +35,7 @@ class _YoloWriter(Writer):
 
     def add(self, item: Item) -> None:
         part = item.split or "train"
-        # Trainers pass over files with other endings without a word.
-        ending = "" if item.suffix in _SEEN_BY_TRAINERS else ".png"
-        self.context.place_image(item, f"images/{part}/{item.flat}", ending=ending)
+        self.context.place_image(item, f"images/{part}/{item.flat}")
         text = "".join(row + "\n" for row in self.rows(item))
         self.context.output.write(self.label_path(item), text.encode())
 
@@ -71,9 +68,8 @@ class YoloDetectionWriter(_YoloWriter):
         rows = []
         for box in boxes_of(item):
             width, height = item.size
-            x0, x1 = (min(max(edge, 0.0), width) / width for edge in (box.xyxy[0], box.xyxy[2]))
-            y0, y1 = (min(max(edge, 0.0), height) / height for edge in (box.xyxy[1], box.xyxy[3]))
-            if x1 > x0 and y1 > y0 and box.class_id in self._index:
+            x0, y0, x1, y1 = np.array(box.xyxy) / (width, height, width, height)
+            if box.class_id in self._index:
                 values = ((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0)
                 rows.append(" ".join([str(self._index[box.class_id]), *(f"{value:.8f}" for value in values)]))
         return rows

@@ -16,7 +16,7 @@ from camviewer.errors import Cancelled, ExportError, FormatError, ImageError, Pr
 from camviewer.formats import disk
 from camviewer.formats.output import Output
 from camviewer.formats.pictures import IMAGE_MODES, ImageMode, is_turned, missing
-from camviewer.formats.records import Context, Item, Writer
+from camviewer.formats.records import Context, Item, Writer, in_frame
 from camviewer.formats.registry import writer
 from camviewer.formats.strict_json import encode
 from camviewer.pipeline.export_classes import ClassMapping
@@ -271,7 +271,7 @@ class _Export:
         )
 
     def _item(self, entry: Entry) -> Item:
-        return self._classes.apply(self._source.load(entry))
+        return in_frame(self._classes.apply(self._source.load(entry)))
 
     def _nothing(self) -> str:
         left_out = self._tally.left_out

@@ -16,12 +16,15 @@ from PIL import Image
 from camviewer.catalogue.formats import FORMATS
 from camviewer.errors import ExportError
 from camviewer.formats import voc
+from camviewer.formats.labelme import read_labelme
 from camviewer.formats.output import FileRow, Output
+from camviewer.formats.voc import read_voc
+from camviewer.images.decode import read_image
 from camviewer.pipeline.export import ExportRequest, export
 from camviewer.pipeline.export_records import size_words
 from camviewer.pipeline.importing import ImportRequest, import_annotations
 from camviewer.pipeline.split import find_group_columns, keeps_together
-from camviewer.project.records import Mask
+from camviewer.project.records import Box, Mask
 from camviewer.project.store import Project
 
 NAMES = [f"sub{k % 2}/ü {k}.jpg" for k in range(9)]
@@ -203,10 +206,38 @@ def test_what_was_renamed_on_its_way_out_is_known_on_its_way_in(tmp_path: Path, 
             assert np.array_equal(mask.pixels, found[record.path.as_posix()][1]), record.path
 
 
-def test_yolo_trainers_see_every_image(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("yolo-detection", "images/train"),
+        ("coco", "images"),
+        ("voc", "JPEGImages"),
+        ("mmsegmentation", "img_dir/train"),
+    ],
+)
+def test_trainers_see_every_image(tmp_path: Path, name: str, folder: str) -> None:
     project = a_project(tmp_path / "i", {"a.gif": noisy(0), "b.jpg": noisy(1)}, reviewed=["a.gif", "b.jpg"])
-    export(ExportRequest(project, "yolo-detection", tmp_path / "out"))
-    assert sorted(file.name for file in (tmp_path / "out" / "images" / "train").iterdir()) == ["a.png", "b.jpg"]
+    export(ExportRequest(project, name, tmp_path / "out", images="copy"))
+    assert sorted(file.name for file in (tmp_path / "out" / folder).iterdir()) == ["a.png", "b.jpg"]
+    assert np.array_equal(read_image(tmp_path / "out" / folder / "a.png"), read_image(tmp_path / "i" / "a.gif"))
+
+
+def test_boxes_end_at_the_frame_in_every_format(tmp_path: Path) -> None:
+    project = a_project(tmp_path / "i", {"a.jpg": {1: np.zeros((30, 40), bool)}}, reviewed=["a.jpg"])
+    with Project.open(project) as opened:
+        opened.add_box(1, Box(-3, 2, 15, 500, 1))
+        opened.add_box(1, Box(41, 2, 55, 9, 1))
+    for name in ("yolo-detection", "voc", "cvat", "label-studio", "labelme"):
+        export(ExportRequest(project, name, tmp_path / name))
+    text = (tmp_path / "yolo-detection" / "labels" / "train" / "a.txt").read_text()
+    assert text == "0 0.18750000 0.53333333 0.37500000 0.93333333\n"
+    read = read_voc(tmp_path / "voc" / "Annotations" / "a.xml")
+    assert [box.xyxy for box in read.boxes] == [(0, 2, 15, 30)]
+    assert 'xtl="0.00" ytl="2.00" xbr="15.00" ybr="30.00"' in (tmp_path / "cvat" / "annotations.xml").read_text()
+    (task,) = json.loads((tmp_path / "label-studio" / "tasks.json").read_text())
+    (result,) = task["predictions"][0]["result"]
+    assert [result["value"][key] for key in ("x", "y", "width", "height")] == pytest.approx([0, 20 / 3, 37.5, 280 / 3])
+    assert read_labelme(tmp_path / "labelme" / "a.json").boxes == (("melanoma", (0, 2, 15, 30)),)
 
 
 def test_a_class_with_a_colon_is_one_class_in_every_file_of_voc(tmp_path: Path) -> None:
