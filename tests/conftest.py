@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,14 @@ from offline import Offline
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 _OFFLINE = Offline()
+
+
+def pytest_configure() -> None:
+    """Under coverage, follow Qt's threads too."""
+    if threading.gettrace() is not None:
+        import traced_threads
+
+        traced_threads.install()
 
 
 @pytest.fixture(autouse=True)
