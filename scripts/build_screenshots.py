@@ -21,12 +21,17 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from drive import Condition, pixels_shown, run  # noqa: E402
+from PySide6.QtCore import QPoint, Qt, QTimer  # noqa: E402
 from PySide6.QtGui import QImage  # noqa: E402
-from PySide6.QtWidgets import QApplication  # noqa: E402
+from PySide6.QtTest import QTest  # noqa: E402
+from PySide6.QtWidgets import QApplication, QWidget  # noqa: E402
 
+from camviewer.ui.dialogs.export import ExportDialog  # noqa: E402
 from camviewer.ui.main_window import MainWindow  # noqa: E402
+from camviewer.workers.training import ComparisonRequest  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
+DEMO = ROOT / "resources" / "demo"
 SIZE = (1440, 900)
 THEMES, SCALES = ("dark", "light"), (1, 2)
 SHOWN = "melanoma_06"
@@ -48,7 +53,7 @@ class Tour:
         self._maps = 0
 
     def script(self, window: MainWindow) -> Generator[Condition]:
-        """Open the demo, look, compute, compare, teach; take a picture of each."""
+        """Open the demo and take the pictures of all three people."""
         bench = window.bench
         window.resize(*SIZE)
         bench.computing.map_shown.connect(self._on_map)
@@ -68,9 +73,48 @@ class Tour:
         self._take(window, "review")
         bench.actions["compute_all"].trigger()
         yield lambda: bench.gallery.model.counts().get("computed", 0) > 20 and settled()
+        yield from self._review(window, settled)
+        yield from self._annotate(window, settled)
+        yield from self._develop(window, settled)
+        yield from self._teach(window, settled)
+        self._take(window, "new-classes")
+
+    def _review(self, window: MainWindow, settled: Condition) -> Generator[Condition]:
+        """Find what the network gets wrong, and see what it looked at there."""
+        gallery = window.bench.gallery
+        self._maps = 0
+        gallery.show_filter("wrong")
+        window.bench.session.show_image(gallery.model.item_at(0).id)
+        yield lambda: self._maps and settled()
+        self._take(window, "wrong")
+        gallery.show_filter("all")
+
+    def _annotate(self, window: MainWindow, settled: Condition) -> Generator[Condition]:
+        """From outlines over a stroke of the brush to a training set."""
+        bench = window.bench
+        self._show(window, SHOWN)
         bench.actions["view_original"].trigger()
-        yield settled
+        yield lambda: self._maps and settled()
         self._take(window, "masks")
+        bench.actions["tool_brush"].trigger()
+        yield settled
+        self._stroke(bench.canvas.view.viewport())
+        yield settled
+        self._take(window, "paint")
+        bench.actions["tool_select"].trigger()
+        bench.session.decide([record.id for record in bench.session.records()[8:]], "reviewed")
+        QTimer.singleShot(0, window, bench.actions["export"].trigger)
+        yield lambda: isinstance(QApplication.activeModalWidget(), ExportDialog)
+        dialog = QApplication.activeModalWidget()
+        dialog._folder.setText("/tmp/training set")
+        yield self._after(100)
+        self._take(dialog, "export")
+        dialog.close()
+        yield settled
+
+    def _develop(self, window: MainWindow, settled: Condition) -> Generator[Condition]:
+        """Layers, methods side by side, checkpoints with their controls."""
+        bench = window.bench
         bench.actions["workspace_model"].trigger()
         bench.actions["view_blend"].trigger()
         yield settled
@@ -84,9 +128,18 @@ class Tour:
         yield lambda: grid.missing() == ((), ()) and settled()
         self._take(window, "layers")
         bench.actions["compare"].trigger()
-        bench.actions["view_blend"].trigger()
-        yield from self._teach(window, settled)
-        self._take(window, "new-classes")
+        page = window.checkpoints.page
+        window.checkpoints.compare(
+            ComparisonRequest(
+                (DEMO / "model.safetensors",), DEMO / "images", truth=DEMO / "masks", costly=8, mosaics=20
+            )
+        )
+        yield lambda: page.comparison is not None and settled()
+        page.show_path(DEMO / "images" / f"{SHOWN}.jpg")
+        yield settled
+        self._take(window, "checkpoints")
+        page.left.emit()
+        yield settled
 
     def _teach(self, window: MainWindow, settled: Condition) -> Generator[Condition]:
         teaching, bench = window.teaching, window.bench
@@ -103,6 +156,15 @@ class Tour:
         self._show(window, "melanoma_07")
         yield lambda: self._maps and settled()
         yield self._after(40)
+
+    def _stroke(self, canvas: QWidget) -> None:
+        """Paint along the lower edge of the mask."""
+        centre = canvas.rect().center()
+        points = [centre + QPoint(x, 137 - (x + 15) * (x + 15) // 300) for x in range(-85, 75, 5)]
+        QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=points[0])
+        for point in points:
+            QTest.mouseMove(canvas, point)
+        QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=points[-1])
 
     def _on_map(self, found: object, *_: object) -> None:
         self._maps += found is not None
@@ -125,7 +187,7 @@ class Tour:
 
         return settled
 
-    def _take(self, window: MainWindow, name: str) -> None:
+    def _take(self, window: QWidget, name: str) -> None:
         """Write the window's picture: small, and with the colours of the maps as they are, which a palette has not."""
         from PIL import Image
 

@@ -40,6 +40,7 @@ class Driver(QObject):
                 if not windows:
                     return
                 self._window = windows[0]
+                self._window.closed.connect(self._on_closed)
                 self._steps = self._script(self._window)
             assert self._steps is not None
             if self._condition is not None and not self._condition():
@@ -53,8 +54,14 @@ class Driver(QObject):
         except StopIteration:
             self.end()
         except BaseException as error:
-            self.error = error
+            self.error = self.error or error
             self.end()
+
+    def _on_closed(self) -> None:
+        """A window that someone else closed, as a signal to end the process does, has no images any more."""
+        if self._timer.isActive():
+            self._timer.stop()
+            self.error = RuntimeError("the window was closed before the script came to its end")
 
     def end(self) -> None:
         self._timer.stop()

@@ -126,7 +126,8 @@ class SettingsStore:
 
     def _read(self) -> Settings:
         if self.path is None:
-            return Settings()
+            # Who switched thumbnails off is not asked here, so none are kept.
+            return Settings(keep_thumbnails=False)
         try:
             data = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -47,6 +48,13 @@ def in_a_batch(window) -> Iterator[Callable[[], object]]:
     assert window.bench.engine.open_jobs()
 
 
+def ended_from_outside(window) -> Iterator[Callable[[], object]]:
+    window.opening.open_demo()
+    yield lambda: window.bench.canvas.view.heat() is not None and not window.bench.engine.open_jobs()
+    os.kill(os.getpid(), signal.SIGTERM)
+    yield lambda: False
+
+
 CASES = {script.__name__: script for script in (idle, starting, with_a_dialog, in_scorecam, in_a_batch)}
 
 
@@ -58,15 +66,26 @@ def _top_levels():
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_process_ends_cleanly(case: str, tmp_path: Path) -> None:
-    env = {**os.environ, "PYTHONPATH": str(TESTS), "QT_QPA_PLATFORM": "offscreen", "CAMVIEWER_CASE": case}
-    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
-        env[name] = str(tmp_path)
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__))], env=env, capture_output=True, text=True, timeout=280, check=False
-    )
+    done = run_case(case, tmp_path)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert "Traceback" not in said and "Destroyed while" not in said and "Timers cannot" not in said
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_a_signal_closes_the_window_and_a_script_says_so(tmp_path: Path) -> None:
+    done = run_case("ended_from_outside", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("RuntimeError: the window was closed before the script came to its end")
+
+
+def run_case(case: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHONPATH": str(TESTS), "QT_QPA_PLATFORM": "offscreen", "CAMVIEWER_CASE": case}
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        env[name] = str(tmp_path)
+    return subprocess.run(
+        [sys.executable, str(Path(__file__))], env=env, capture_output=True, text=True, timeout=280, check=False
+    )
 
 
 if __name__ == "__main__":
@@ -74,4 +93,5 @@ if __name__ == "__main__":
     from PySide6.QtWidgets import QApplication
 
     application = QApplication(["camviewer"])  # the driver's timer needs one before main() makes it
-    sys.exit(run(["--safe-mode"], CASES[os.environ["CAMVIEWER_CASE"]]))
+    scripts = {**CASES, "ended_from_outside": ended_from_outside}
+    sys.exit(run(["--safe-mode"], scripts[os.environ["CAMVIEWER_CASE"]]))

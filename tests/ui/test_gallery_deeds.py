@@ -147,6 +147,17 @@ def test_thumbnails_on_the_disk_are_cleared_by_the_switch(window, qtbot) -> None
     dialog.close()
 
 
+def test_without_settings_no_thumbnails_are_kept(qtbot, tmp_path: Path) -> None:
+    Image.fromarray(np.full((60, 80, 3), 200, np.uint8)).save(tmp_path / "spot.png")
+    main = MainWindow(SettingsStore(None), engine=Engine(make_backend=FakeBackend))
+    main.show()
+    main.opening.open_paths([tmp_path])
+    pictures = main.bench.gallery.pictures
+    qtbot.waitUntil(lambda: pictures.get(tmp_path / "spot.png") is not None, timeout=10_000)
+    assert pictures.pool.cache.used() == 0
+    main.close()
+
+
 def test_in_a_narrow_window_the_panel_lies_over_the_image_and_can_be_put_away(window, qtbot) -> None:
     right, toggle = window.places.right, window.bench.actions["toggle_panel"]
     wide = window.bench.canvas.width()
