@@ -34,8 +34,8 @@ from camviewer.images.decode import read_image
 from camviewer.pipeline.truth import TruthFolder
 from camviewer.regions.measures import iou
 from camviewer.training.datasets import read_dataset, split
+from camviewer.training.precision import best_precision
 from camviewer.training.segmentation.losses import mask_loss
-from camviewer.training.segmentation.predict import best_precision
 from camviewer.training.segmentation.settings import ViewSettings
 from camviewer.training.segmentation.unet import UNet
 from camviewer.training.segmentation.views import view

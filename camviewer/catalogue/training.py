@@ -13,6 +13,9 @@ TRAINABLE = tuple(
 )
 """Architectures that can be given a pooling head, our own first."""
 
+MOSAICS = 0.25
+"""Mosaics beside each batch, share of it, unless something else is asked for."""
+
 NETWORK: tuple[Parameter, ...] = (
     Parameter(
         "arch",
@@ -103,6 +106,16 @@ TRAINING: tuple[Parameter, ...] = (
         1.0,
         help="Share of pictures made from corners, a class of their own, so that maps point at the object; 0.15 suits "
         "pictures whose classes are all objects on the same ground",
+    ),
+    Parameter(
+        "mosaics",
+        "Mosaics",
+        "float",
+        MOSAICS,
+        0.0,
+        1.0,
+        help="Mosaics of four pictures beside each batch, as a share of it: each class has to be recognised in its own "
+        "place, so that maps tell where a class is; 0 for none",
     ),
     Parameter("validation", "Held out", "float", 0.2, 0.0, 0.9, help="Share of the pictures that judges"),
     Parameter("patience", "Stop after", "int", 0, 0, 10_000, help="Epochs without a better validation; 0 for never"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camviewer.catalogue.architectures import architecture
+from camviewer.catalogue.training import MOSAICS
 from camviewer.commands.arguments import architecture_help, device, fraction, seed, weights, whole
 from camviewer.commands.console import say, warn
 from camviewer.errors import UsageError
@@ -29,7 +30,7 @@ def add_parser(commands: Any) -> None:
         epilog=architecture_help(),
     )
     parser.add_argument("data", type=Path, metavar="FOLDER|CSV|PROJECT", help="labelled pictures")
-    parser.add_argument("--arch", default="camnet", help="architecture (default: camnet, small and with fine maps)")
+    parser.add_argument("--arch", help="architecture (default: that of --weights, else camnet, small, with fine maps)")
     parser.add_argument("--head", choices=("gap", "gmp"), default="gap", help="global pooling (default: gap, the mean)")
     parser.add_argument("--finer", type=int, default=0, metavar="N", help="undo the last N halvings of the resolution")
     parser.add_argument("--weights", type=weights, help="start from a file or torchvision:NAME")
@@ -51,6 +52,14 @@ def add_parser(commands: Any) -> None:
         help="add a class of what surrounds the objects, made from the pictures' corners, so that maps point at the "
         "object (for instance 0.15 of the pictures; default: none)",
     )
+    parser.add_argument(
+        "--mosaics",
+        type=fraction,
+        default=MOSAICS,
+        metavar="SHARE",
+        help="beside each batch show so many mosaics of four of its pictures, in which each class has to be recognised "
+        "in its own place, so that maps tell where a class is (default: %(default)s of the batch; 0 for none)",
+    )
     parser.add_argument("--validation", type=fraction, default=0.2, metavar="SHARE", help="share that judges")
     parser.add_argument("--patience", type=int, default=0, metavar="N", help="stop after N epochs without gain")
     parser.add_argument("--save-every", type=int, default=0, metavar="N", help="keep a checkpoint every N epochs")
@@ -60,13 +69,13 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def settings_of(given: argparse.Namespace) -> TrainSettings:
-    """Return the settings that the options describe.
+def settings_of(given: argparse.Namespace, arch: str) -> TrainSettings:
+    """Return the settings that the options describe, for an architecture.
 
     Raises:
         UsageError: for values out of range.
     """
-    spec = architecture(given.arch)
+    spec = architecture(arch)
     if given.finer and spec.own:
         raise UsageError(f"{spec.title} has fine maps already; --finer is for torchvision's architectures.")
     side = given.input_size or spec.input_size
@@ -83,6 +92,7 @@ def settings_of(given: argparse.Namespace) -> TrainSettings:
         input_size=(side, side),
         augmentation=PLAIN if given.no_augmentation else Augmentation(),
         background=given.background,
+        mosaics=given.mosaics,
         patience=given.patience,
         save_every=given.save_every,
         seed=given.seed,
@@ -91,10 +101,13 @@ def settings_of(given: argparse.Namespace) -> TrainSettings:
 
 def run(given: argparse.Namespace) -> int:
     """Train; return the exit status."""
-    settings = settings_of(given)
-    from camviewer.training.run import train
+    # What cannot be is refused before torch is loaded and the pictures are read.
+    settings = settings_of(given, given.arch or "camnet")
+    from camviewer.training.run import architecture_of, train
     from camviewer.training.sources import read_source
 
+    if given.arch is None and given.weights is not None:
+        settings = settings_of(given, architecture_of(given.weights))
     data = read_source(given.data, images=given.images, column=given.column)
     counts = ", ".join(f"{name} {count}" for name, count in zip(data.classes, data.counts(), strict=True))
     say(f"{len(data)} pictures in {len(data.classes)} classes: {counts}")

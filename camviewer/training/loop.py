@@ -29,6 +29,8 @@ from camviewer.errors import Cancelled, CheckpointError, UsageError
 from camviewer.models.checkpoint import reason
 from camviewer.training.augment import augment, surroundings
 from camviewer.training.measures import accuracy, balanced_accuracy, confusion_matrix
+from camviewer.training.mosaics import TILES, cells_of, join_tiles, mosaic_loss, tile_scores
+from camviewer.training.precision import best_precision
 from camviewer.training.settings import EpochReport, TrainSettings
 
 Pixels = NDArray[np.uint8]
@@ -95,7 +97,7 @@ def fit(
     reports: list[EpochReport] = []
     if state_file is not None and state_file.is_file():
         reports = _read_state(state_file, network, optimiser, settings)
-    ground = math.ceil(settings.background * settings.batch_size)
+    mixed = settings.mixed_precision and best_precision(device) == torch.bfloat16
     batches = max(1, len(training) // settings.batch_size)
     total = batches * settings.epochs
     best = max((_merit(report) for report in reports), default=None)
@@ -118,18 +120,15 @@ def fit(
                 for group in optimiser.param_groups:
                     group["lr"] = rate
                 index = order[batch * settings.batch_size : (batch + 1) * settings.batch_size]
-                shown, labels = _values(training.pixels[index]), torch.from_numpy(training.labels[index])
-                if ground:
-                    shown = torch.cat([shown, surroundings(shown, ground, generator)])
-                    labels = torch.cat([labels, torch.full((ground,), classes - 1)])
-                values, target = augment(shown, settings.augmentation, generator), labels.to(device)
+                batch_of = _batch(training, index, settings, classes, generator)
+                target, tiles = batch_of.labels.to(device), batch_of.tiles.to(device)
                 optimiser.zero_grad(set_to_none=True)
-                mixed = settings.mixed_precision and device.type == "cuda"
                 with torch.autocast(device.type, torch.bfloat16, mixed), cancellable(cancelled):
-                    logits = network(_normalise(values, settings).to(device, memory_format=torch.channels_last))
-                logits = _plain(logits).float()
+                    given = batch_of.values.to(device, memory_format=torch.channels_last)
+                    logits, scores = _scores(network, given, len(target))
                 loss = weighted_loss(logits, target, weights, settings.label_smoothing)
-                loss.backward()  # type: ignore[no-untyped-call]
+                placed = mosaic_loss(scores, tiles, weights, settings.label_smoothing) if len(tiles) else 0.0
+                (loss + placed).backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 loss_sum += float(loss.detach()) * len(target)
                 right += int((logits.detach().argmax(1) == target).sum())
@@ -153,6 +152,48 @@ def fit(
             _write_state(state_file, network, optimiser, settings, reports)
     network.eval()
     return tuple(reports)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What a step shows.
+
+    Attributes:
+        values: normalised, ``[N + M, 3, h, w]``: pictures, then mosaics of them.
+        labels: of the pictures, ``[N]``.
+        tiles: classes of the mosaics' tiles, ``[M, 4]``.
+    """
+
+    values: Tensor
+    labels: Tensor
+    tiles: Tensor
+
+
+def _batch(
+    training: LabelledPixels,
+    index: NDArray[np.int64],
+    settings: TrainSettings,
+    classes: int,
+    generator: torch.Generator,
+) -> _Batch:
+    values, labels = _values(training.pixels[index]), torch.from_numpy(training.labels[index])
+    ground = math.ceil(settings.background * settings.batch_size)
+    if ground:
+        values = torch.cat([values, surroundings(values, ground, generator)])
+    values = augment(values, settings.augmentation, generator)
+    mosaics = math.ceil(settings.mosaics * settings.batch_size) if len(index) >= TILES else 0
+    joined, tiles = join_tiles(values[: len(index)], labels, mosaics, generator)
+    labels = torch.cat([labels, torch.full((ground,), classes - 1)])
+    return _Batch(_normalise(torch.cat([values, joined]), settings), labels, tiles)
+
+
+def _scores(network: nn.Module, values: Tensor, pictures: int) -> tuple[Tensor, Tensor]:
+    """Return the scores of the first `pictures` as wholes, and of the mosaics behind them tile by tile."""
+    if len(values) == pictures:
+        return _plain(network(values)).float(), torch.empty(0)
+    with cells_of(network) as cells:
+        logits = _plain(network(values))
+    return logits[:pictures].float(), tile_scores(network, cells[0][pictures:]).float()
 
 
 def predict(

@@ -189,16 +189,27 @@ def build_network(settings: TrainSettings, num_classes: int, *, weights: Path | 
     return network
 
 
-def following(settings: TrainSettings, weights: Path | str | None) -> TrainSettings:
-    """Return the settings for a network that starts from `weights`: a converted one keeps its resolution.
+def architecture_of(weights: Path | str) -> str:
+    """Return which architecture `weights` belong to.
 
     Raises:
-        UsageError: when another one is asked for.
+        ModelError, CheckpointError: when that cannot be told.
+    """
+    return load_classifier(LoadRequest(weights=weights, device="cpu")).identity.architecture
+
+
+def following(settings: TrainSettings, weights: Path | str | None) -> TrainSettings:
+    """Return the settings for a network that starts from `weights`: it keeps its sizes, or its resolution.
+
+    Raises:
+        UsageError: when another resolution is asked for.
         CheckpointError: when the file cannot be read.
     """
-    if not isinstance(weights, Path) or architecture(settings.arch).own:
+    if not isinstance(weights, Path):
         return settings
     options = read_checkpoint(weights).info.options
+    if architecture(settings.arch).own:
+        return replace(settings, options=dict(options))
     if not options.get("converted"):
         return settings
     has, wanted = int(options.get("finer", 0)), int(settings.options.get("finer", 0))

@@ -70,9 +70,12 @@ class TrainSettings:
             (`camviewer.training.augment.surroundings`); they form a last class, `BACKGROUND`. Where every class is an
             object on the same ground, nothing else tells a network that the ground speaks for none of them, and its
             maps point beside the object. For pictures whose corners are mostly ground; 0 for none.
+        mosaics: pictures joined two by two from those of the batch and shown beside them, as a share of the batch; each
+            class has to be recognised in its own tile (`camviewer.training.mosaics`), so that maps tell where a class
+            is and not only that it is there. 0 for none.
         patience: epochs without a better validation before stopping early; 0 for never.
         save_every: epochs between kept checkpoints; 0 keeps the best and the last alone.
-        mixed_precision: bfloat16 where the device gains by it (CUDA).
+        mixed_precision: bfloat16 where the device has instructions for it (`camviewer.training.precision`).
         seed: of weights, order and changes; the same seed on the same CPU and thread count gives the same weights.
     """
 
@@ -92,6 +95,7 @@ class TrainSettings:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     augmentation: Augmentation = field(default_factory=Augmentation)
     background: float = 0.0
+    mosaics: float = 0.0
     patience: int = 0
     save_every: int = 0
     mixed_precision: bool = True
@@ -102,8 +106,8 @@ class TrainSettings:
             raise UsageError("Training needs at least one epoch and batches of at least two images.")
         if not 0 < self.learning_rate < 10 or self.weight_decay < 0:
             raise UsageError("The learning rate must lie between 0 and 10, and the weight decay must not be negative.")
-        if not 0 <= self.background <= 1:
-            raise UsageError("The share of background pictures must lie between 0 and 1.")
+        if not (0 <= self.background <= 1 and 0 <= self.mosaics <= 1):
+            raise UsageError("The shares of background pictures and of mosaics must lie between 0 and 1.")
         if self.save_every < 0 or self.patience < 0:
             raise UsageError("Epochs between checkpoints and patience must not be negative.")
 

@@ -79,6 +79,7 @@ class TrainRequest:
             input_size=(side, side),
             augmentation=Augmentation() if values["augmentation"] else PLAIN,
             background=float(values["background"]),
+            mosaics=float(values["mosaics"]),
             patience=int(values["patience"]),
             save_every=int(values["save_every"]),
             seed=int(values["seed"]),

@@ -30,8 +30,9 @@ from torch import Tensor, nn
 from camviewer.errors import Cancelled, CheckpointError, UsageError
 from camviewer.images.geometry import Size
 from camviewer.regions.shapes import grown, shrunk
+from camviewer.training.precision import best_precision
 from camviewer.training.segmentation.losses import mask_loss
-from camviewer.training.segmentation.predict import Outlook, best_precision, predict
+from camviewer.training.segmentation.predict import Outlook, predict
 from camviewer.training.segmentation.settings import CurvePoint, LearnSettings
 from camviewer.training.segmentation.unet import UNet
 from camviewer.training.segmentation.views import IGNORED, sized, view

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from camviewer.errors import Cancelled
 from camviewer.images.geometry import Size
 from camviewer.regions.shapes import components, filled
+from camviewer.training.precision import best_precision
 from camviewer.training.segmentation.unet import UNet
 from camviewer.training.segmentation.views import sized
 
@@ -205,14 +206,3 @@ def input_size(picture: Pixels, pixels: int, multiple: int) -> Size:
     """Return the (width, height) at which the network sees a picture: its aspect, within 1:4 and 4:1."""
     aspect = picture.shape[1] / picture.shape[0]
     return sized(min(4.0, max(0.25, aspect)), pixels, multiple)
-
-
-def best_precision(device: torch.device) -> torch.dtype:
-    """Return bfloat16 where the device computes with it faster than with float32."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    if device.type == "cpu":
-        said: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # absent before torch 2.11
-        if said.get("amx_bf16") or said.get("avx512_bf16"):
-            return torch.bfloat16
-    return torch.float32
