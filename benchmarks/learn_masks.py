@@ -1,13 +1,13 @@
 """Masks that learn, measured on lesions that nobody learnt from, with true masks as the reviewer.
 
-    python benchmarks/learn_masks.py DATA/ham10000_200x150 --weights NET --out FOLDER [--counts 0,10,30,60]
+    python benchmarks/learn_masks.py DATA/ham10000_200x150 --weights NET --out FOLDER --tested test.csv
 
-DATA is the folder of the real material; NET the network whose maps make the pseudo-masks (`benchmarks/train_ham.py`).
-The split keeps every lesion on one side and is the one NET was trained with. The first round learns from the
-pseudo-masks of the training lesions alone. For each further count as many true masks, the most doubtful first, take the
-place of pseudo-masks, and a further round goes on from the first one. Printed for the test lesions: mean IoU, the
-thresholded Jaccard index of ISIC 2018 (0 below 0.65), the share below 0.65, the ROC AUC of the network's own doubt,
-and the processor time of the training.
+DATA is the folder of the real material; NET the network whose maps make the pseudo-masks (`benchmarks/train_ham.py`),
+and `--tested` names the pictures of lesions that it has not seen. The first round learns from the pseudo-masks of the
+other lesions alone. For each further count as many true masks, the most doubtful first, take the place of pseudo-masks,
+and a further round goes on from the first one. What is finished lies in FOLDER, and the benchmark goes on from there
+when it is given again. Printed for the test lesions: mean IoU, the thresholded Jaccard index of ISIC 2018 (0 below
+0.65), the share below 0.65, the ROC AUC of the network's own doubt, and the processor time of the training.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from camviewer.cam.requests import MapRequest
 from camviewer.evaluation.localisation import roc_auc
 from camviewer.models.load import load_classifier
 from camviewer.models.records import LoadRequest
-from camviewer.pipeline.learn_masks import Learnt, draw, learn
+from camviewer.pipeline.learn_masks import Learnt, draw, known, learn
 from camviewer.pipeline.learnable import Learnable, LearnTask
 from camviewer.pipeline.truth import read_truth
 from camviewer.project.mask_blob import pack, unpack
 from camviewer.regions.measures import iou
 from camviewer.regions.refine import refine_mask
 from camviewer.regions.rules import RegionRule
-from camviewer.training.datasets import read_dataset, split
+from camviewer.training.datasets import read_csv, read_dataset
 from camviewer.training.segmentation.settings import NEXT_STEPS, LearnSettings
 
 FAILED = 0.65
@@ -55,18 +55,26 @@ def pictures(data: Path, indices: np.ndarray) -> Iterator[tuple[int, Path, np.nd
                 yield int(index), files[name], truth
 
 
-def pseudo_masks(data: Path, weights: Path, indices: np.ndarray) -> tuple[list[Learnable], dict[int, np.ndarray]]:
-    """Return the images with the default's masks and doubts, and the true masks by key."""
+def pseudo_masks(
+    data: Path, weights: Path, indices: np.ndarray, kept: Path
+) -> tuple[list[Learnable], dict[int, np.ndarray]]:
+    """Return the images with the default's masks and doubts, and the true masks by key; masks are kept in a folder."""
     explainer = Explainer(load_classifier(LoadRequest(weights=weights, device="cpu")))
     listed = read_dataset(data)
+    kept.mkdir(parents=True, exist_ok=True)
     images, truths = [], {}
     for index, path, truth in pictures(data, indices):
-        pixels = listed.read(index)
-        found = explainer.explain(pixels, MapRequest()).maps[0]
-        mask = refine_mask(pixels, found.geometry.upsample(found.values), RegionRule(refine="auto"), judge=True)
+        file, note = kept / f"{path.stem}.png", kept / f"{path.stem}.txt"
+        if not note.is_file():
+            pixels = listed.read(index)
+            found = explainer.explain(pixels, MapRequest()).maps[0]
+            mask = refine_mask(pixels, found.geometry.upsample(found.values), RegionRule(refine="auto"), judge=True)
+            cv2.imwrite(str(file), mask.pixels.astype(np.uint8) * 255)
+            note.write_text(repr(1.0 if mask.doubt is None else mask.doubt), encoding="utf-8")
+        pixels = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) > 0
         size = (pixels.shape[1], pixels.shape[0])
-        doubt = 1.0 if mask.doubt is None else mask.doubt
-        images.append(Learnable(index, path.name, path, size, {1: pack(mask.pixels)}, "automatic", doubt, (1,)))
+        doubt = float(note.read_text(encoding="utf-8"))
+        images.append(Learnable(index, path.name, path, size, {1: pack(pixels)}, "automatic", doubt, (1,)))
         truths[index] = truth
     return images, truths
 
@@ -100,10 +108,11 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(
-        "--counts", default="0,10,30,60", help="reviewed masks, each a round of its own after the first"
+        "--counts", default="0,10,30,100", help="reviewed masks, each a round of its own after the first"
     )
     parser.add_argument("--steps", type=int, default=LearnSettings().steps)
     parser.add_argument("--next-steps", type=int, default=NEXT_STEPS)
+    parser.add_argument("--tested", type=Path, required=True, help="CSV file that names the test pictures")
     parser.add_argument("--limit", type=int, help="pictures of each side, for a trial")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
@@ -111,11 +120,17 @@ def main() -> None:
     cv2.setNumThreads(given.threads)
     given.out.mkdir(parents=True, exist_ok=True)
 
-    rest, tested = split(read_dataset(given.data), 0.2, seed=1)
+    listed = read_dataset(given.data)
+    names = set(read_csv(given.tested, images=given.data).names)
+    is_test = np.array([name in names for name in listed.names])
+    lesions = set(listed.groups[is_test].tolist())
+    in_test = np.array([group in lesions for group in listed.groups.tolist()])
+    rest, tested = np.flatnonzero(~in_test), np.flatnonzero(is_test)
     rng = np.random.default_rng(0)
-    training, _ = pseudo_masks(given.data, given.weights, rng.permutation(rest)[: given.limit])
+    kept = given.out / "pseudo"
+    training, _ = pseudo_masks(given.data, given.weights, rng.permutation(rest)[: given.limit], kept)
     true = {index: truth for index, _, truth in pictures(given.data, rest)}
-    test, test_truths = pseudo_masks(given.data, given.weights, rng.permutation(tested)[: given.limit])
+    test, test_truths = pseudo_masks(given.data, given.weights, rng.permutation(tested)[: given.limit], kept)
     rows = {
         "pseudo-masks": scores({i.key: unpack(i.masks[1]) for i in test}, {i.key: i.doubt for i in test}, test_truths)
     }
@@ -133,10 +148,16 @@ def main() -> None:
         if first is not None:
             settings = replace(settings.further(), steps=given.next_steps)
         task = LearnTask(tuple(images), {1: "lesion"})
-        started, processor = time.perf_counter(), time.process_time()
-        learnt = learn(task, settings, start=None if first is None else first.network, device="cpu")
-        took = {"seconds": time.perf_counter() - started, "processor": time.process_time() - processor}
-        (given.out / f"masks_{count}.safetensors").write_bytes(learnt.network)
+        file, state = given.out / f"masks_{count}.safetensors", given.out / f"state_{count}.safetensors"
+        if file.is_file():
+            learnt, took = known(file.read_bytes()), {}
+        else:
+            processor = time.process_time()
+            start = None if first is None else first.network
+            learnt = learn(task, settings, start=start, state_file=state, device="cpu")
+            file.write_bytes(learnt.network)
+            took = {"processor": time.process_time() - processor}
+        took["seconds"] = learnt.record["points"][-1]["seconds"]
         rows[f"{count} reviewed"] = {**scores(*drawn(learnt, test), test_truths), **took}
         first = first or learnt
         show(rows)

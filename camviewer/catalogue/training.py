@@ -24,7 +24,8 @@ NETWORK: tuple[Parameter, ...] = (
         "camnet",
         choices=tuple(spec.name for spec in TRAINABLE),
         choice_titles=tuple(spec.title for spec in TRAINABLE),
-        help="Network that is trained; it ends in global pooling and one linear layer",
+        help="Network that is trained; it ends in global pooling and one linear layer. A training that starts from the "
+        "open model has its architecture",
     ),
     Parameter(
         "head",

@@ -12,7 +12,7 @@ from camviewer.catalogue.training import MOSAICS
 from camviewer.commands.arguments import architecture_help, device, fraction, seed, weights, whole
 from camviewer.commands.console import say, warn
 from camviewer.errors import UsageError
-from camviewer.training.settings import PLAIN, Augmentation, TrainSettings
+from camviewer.training.settings import PLAIN, Augmentation, TrainSettings, new_options
 
 if TYPE_CHECKING:
     from camviewer.training.settings import EpochReport
@@ -82,7 +82,7 @@ def settings_of(given: argparse.Namespace, arch: str) -> TrainSettings:
     return TrainSettings(
         arch=spec.name,
         head=given.head,
-        options={"finer": given.finer} if given.finer else {},
+        options=new_options(spec, given.finer),
         epochs=given.epochs,
         batch_size=given.batch_size,
         learning_rate=given.lr,

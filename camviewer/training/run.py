@@ -168,16 +168,16 @@ def build_network(settings: TrainSettings, num_classes: int, *, weights: Path | 
     base = load_classifier(LoadRequest(model=spec.name, weights=weights, device="cpu")).network
     if not spec.own:
         side = (spec.input_size, spec.input_size)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
+        with torch.random.fork_rng(devices=[]):  # a new layer draws its weights before it is silenced
             if isinstance(base, Converted):
                 base.pool = pooling(settings.head)
                 if base.fc.out_features != num_classes:
-                    base.fc = nn.Linear(base.fc.in_features, num_classes)
+                    base.fc = _silent(nn.Linear(base.fc.in_features, num_classes))
                 return base
-            return convert(
-                base, num_classes, head=settings.head, finer=int(settings.options.get("finer", 0)), input_size=side
-            )
+            finer = int(settings.options.get("finer", 0))
+            converted = convert(base, num_classes, head=settings.head, finer=finer, input_size=side)
+            _silent(converted.fc)
+            return converted
     network = architectures.build(spec.name, plan, seed=settings.seed)
     state = {name: tensor for name, tensor in base.state_dict().items() if not name.startswith("fc.")}
     try:
@@ -187,6 +187,16 @@ def build_network(settings: TrainSettings, num_classes: int, *, weights: Path | 
             f"{Path(weights).name} has other sizes than the network that is to be trained.", details=str(error)
         ) from error
     return network
+
+
+def _silent(layer: nn.Linear) -> nn.Linear:
+    """Set a new class layer to zero: scores drawn at random would spoil the learnt features in the first steps.
+
+    The maxima behind a GMP head are large, so there the harm was great.
+    """
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def architecture_of(weights: Path | str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from camviewer.catalogue.architectures import ArchitectureSpec
 from camviewer.errors import UsageError
 from camviewer.images.geometry import Size
 
@@ -126,6 +127,18 @@ class TrainSettings:
     def fingerprint(self) -> str:
         """Return what must be equal for a training to be continued."""
         return json.dumps(asdict(replace(self, save_every=0)), sort_keys=True)
+
+
+def new_options(spec: ArchitectureSpec, finer: int = 0) -> dict[str, Any]:
+    """Return the options of a network that is trained from random weights.
+
+    Args:
+        spec: which one. Our own sees wider context than the demo's: objects are told apart by more than their texture.
+        finer: halvings of the resolution that are undone; 0 for our own.
+    """
+    if spec.own:
+        return {"kernel": 3, "dropout": 0.2}
+    return {"finer": finer} if finer else {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

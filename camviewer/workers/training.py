@@ -18,7 +18,7 @@ from camviewer.pipeline.comparison import Comparison as Comparison
 from camviewer.pipeline.comparison import ComparisonRequest as ComparisonRequest
 from camviewer.pipeline.comparison import RowDone as RowDone
 from camviewer.pipeline.devices import cores
-from camviewer.training.settings import PLAIN, Augmentation, TrainSettings
+from camviewer.training.settings import PLAIN, Augmentation, TrainSettings, new_options
 from camviewer.training.settings import EpochReport as EpochReport
 from camviewer.workers.jobs import JobKind, LoadRequest, Work
 
@@ -54,22 +54,26 @@ class TrainRequest:
     model: LoadRequest | None = None
     device: str = "auto"
 
-    def settings(self) -> TrainSettings:
+    def settings(self, arch: str | None = None) -> TrainSettings:
         """Return the settings that the values describe.
+
+        Args:
+            arch: architecture in place of the chosen one.
 
         Raises:
             UsageError: for values that do not go together.
         """
         values = self.values
-        spec = architecture(str(values["arch"]))
+        spec = architecture(arch or str(values["arch"]))
         finer = int(values["finer"])
-        if finer and spec.own:
+        begun = arch is None and values["start"] == "model"  # of an architecture that only its file tells
+        if finer and spec.own and not begun:
             raise UsageError(f"{spec.title} has fine maps already. Set Finer by to 0.")
         side = int(values["input_size"]) or spec.input_size
         return TrainSettings(
             arch=spec.name,
             head="gmp" if values["head"] == "gmp" else "gap",
-            options={"finer": finer} if finer else {},
+            options=new_options(spec, finer),
             epochs=int(values["epochs"]),
             batch_size=int(values["batch_size"]),
             learning_rate=float(values["learning_rate"]),
@@ -124,18 +128,21 @@ def train_work(request: TrainRequest) -> Work:
 
     def run(watch: Watch) -> TrainResult:
         _threads()
-        from camviewer.training.run import train
+        from camviewer.training.run import architecture_of, train
         from camviewer.training.sources import read_source
 
+        chosen = settings
+        if request.values["start"] == "model" and weights is not None:
+            chosen = request.settings(architecture_of(weights))
         data = read_source(request.source)
         watch.raise_if_cancelled()
-        classes = settings.class_names(data.classes)
+        classes = chosen.class_names(data.classes)
         watch.part(DataFound(classes, tuple(int(count) for count in data.counts()), data.skipped))
         if not has_state(request.out):  # a training that goes on keeps what it was begun with
             remember(request)
         return train(
             data,
-            settings,
+            chosen,
             request.out,
             weights=weights,
             validation_share=float(request.values["validation"]),

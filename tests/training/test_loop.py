@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,11 +64,12 @@ class KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize("at", [5, 24, 25, 41])
-def test_a_killed_training_resumes_to_the_same_weights(tmp_path: Path, at: int) -> None:
+@pytest.mark.parametrize(("at", "mosaics"), [(5, 0.0), (24, 0.0), (25, 0.5), (41, 0.5)])
+def test_a_killed_training_resumes_to_the_same_weights(tmp_path: Path, at: int, mosaics: float) -> None:
     data, judge = squares(96), squares(16, 1)
+    settings = replace(SETTINGS, mosaics=mosaics)
     whole = network()
-    expected = fit(whole, data, SETTINGS, classes=2, validation=judge)
+    expected = fit(whole, data, settings, classes=2, validation=judge)
 
     def kill(done: int, _total: int) -> None:
         if done == at:
@@ -75,12 +77,12 @@ def test_a_killed_training_resumes_to_the_same_weights(tmp_path: Path, at: int) 
 
     state = tmp_path / "state.safetensors"
     with pytest.raises(KilledError):
-        fit(network(), data, SETTINGS, classes=2, validation=judge, state_file=state, on_step=kill)
+        fit(network(), data, settings, classes=2, validation=judge, state_file=state, on_step=kill)
     torch.rand(7)  # another random state than before
     resumed = network(seed=9)  # other first weights: the state decides, unless it was killed before the first was kept
     if at <= 12:
         resumed = network()
-    reports = fit(resumed, data, SETTINGS, classes=2, validation=judge, state_file=state)
+    reports = fit(resumed, data, settings, classes=2, validation=judge, state_file=state)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
     assert [r.loss for r in reports] == [r.loss for r in expected]
@@ -106,8 +108,6 @@ def test_cancelling_keeps_the_finished_epochs(tmp_path: Path) -> None:
 
 
 def test_other_settings_or_a_damaged_state_are_refused(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     state = tmp_path / "state.safetensors"
     short = replace(SETTINGS, epochs=1)
     fit(network(), squares(16), short, classes=2, state_file=state)

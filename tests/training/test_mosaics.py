@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camviewer.models.camnet import camnet
+from camviewer.training.loop import LabelledPixels, fit
 from camviewer.training.mosaics import TILES, cells_of, join_tiles, mosaic_loss, tile_scores
+from camviewer.training.settings import PLAIN, TrainSettings
 
 
 def flat_pictures(count: int, height: int, width: int) -> torch.Tensor:
@@ -95,3 +97,26 @@ def test_a_mosaic_of_one_class_has_a_gradient() -> None:
     mosaic_loss(scores, torch.ones(1, TILES, dtype=torch.int64), torch.ones(3), 0.1).backward()
     assert torch.isfinite(scores.grad).all()
     assert (scores.grad[0, :, 1] < 0).all()
+
+
+def test_a_trained_network_finds_each_class_in_its_own_tile() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(64, dtype=np.int64) % 2
+    pixels = rng.integers(0, 40, (64, 32, 32, 3)).astype(np.uint8)
+    pixels[labels == 0] += 120
+    settings = TrainSettings(
+        epochs=6, batch_size=16, learning_rate=1e-2, input_size=(32, 32), augmentation=PLAIN, mosaics=0.5
+    )
+    torch.manual_seed(0)
+    network = camnet(2, width=4, features=8)
+    fit(network, LabelledPixels(pixels, labels), settings, classes=2)
+
+    values = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    joined, tiles = join_tiles(values, torch.from_numpy(labels), 40, torch.Generator().manual_seed(1))
+    mean, std = (torch.tensor(row).reshape(-1, 1, 1) for row in (settings.mean, settings.std))
+    with torch.no_grad(), cells_of(network) as seen:
+        network((joined - mean) / std)
+        scores = tile_scores(network, seen[0])
+    for own, classes in zip(scores, tiles, strict=True):
+        for label in set(classes.tolist()) if len(set(classes.tolist())) > 1 else ():
+            assert int(classes[own[:, label].argmax()]) == label

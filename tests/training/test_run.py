@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import torchvision
 from PIL import Image
 
 from camviewer import cli
 from camviewer.errors import UsageError
+from camviewer.models.checkpoint import read_checkpoint
 from camviewer.models.load import load_classifier
 from camviewer.models.records import LoadRequest
 from camviewer.training.datasets import read_dataset
-from camviewer.training.run import train
+from camviewer.training.run import architecture_of, build_network, train
 from camviewer.training.settings import PLAIN, TrainSettings
 
 TINY = TrainSettings(
@@ -79,3 +83,26 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert load_classifier(LoadRequest(weights=out / "last.safetensors", device="cpu")).head.kind == "gmp_linear"
     assert cli.main(["train", str(tmp_path / "none"), "--out", str(out)]) == 2
     assert cli.main(["train", str(folder), "--finer", "1", "--out", str(out)]) == 2
+
+
+def test_the_architecture_is_that_of_the_weights(folder: Path, tmp_path: Path) -> None:
+    sizes = replace(TINY, options={"width": 4, "features": 8, "kernel": 1, "blocks": 0})
+    first = train(read_dataset(folder), sizes, tmp_path / "a", device="cpu")
+    options = ["--epochs", "1", "--input-size", "32", "--batch-size", "8", "--device", "cpu"]
+    weights = ["--weights", str(first.best), "--out", str(tmp_path / "b")]
+    assert cli.main(["train", str(folder), *options, *weights]) == 0
+    had, got = (read_checkpoint(path) for path in (first.best, tmp_path / "b" / "last.safetensors"))
+    assert got.info.options == had.info.options
+    assert {name: t.shape for name, t in got.state.items()} == {name: t.shape for name, t in had.state.items()}
+
+
+def test_a_new_class_layer_behind_learnt_features_is_silent_at_first(tmp_path: Path) -> None:
+    file = tmp_path / "squeezenet.pth"
+    torch.save(torchvision.models.squeezenet1_1(num_classes=10).state_dict(), file)
+    settings = replace(TINY, arch=architecture_of(file), options={}, head="gmp")
+    assert settings.arch == "squeezenet1_1"
+    before = torch.random.get_rng_state()
+    network = build_network(settings, 3, weights=file)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert network(torch.randn(2, 3, 64, 64)).abs().max() == 0
+    assert network.features(torch.randn(2, 3, 64, 64)).abs().max() > 0
