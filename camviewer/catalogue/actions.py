@@ -383,6 +383,17 @@ ACTIONS: tuple[ActionSpec, ...] = (
         checkable=True,
         group="tool",
     ),
+    ActionSpec(
+        "tool_scribble",
+        "Scribble",
+        ("U",),
+        "Regions",
+        "Scribble inside and, with the right button, outside: the mask is cut out along the colours (GrabCut)",
+        "scribble",
+        "image",
+        checkable=True,
+        group="tool",
+    ),
     ActionSpec("brush_smaller", "Smaller brush", ("[",), "Regions", "Make brush and eraser smaller", needs="image"),
     ActionSpec("brush_larger", "Larger brush", ("]",), "Regions", "Make brush and eraser larger", needs="image"),
     ActionSpec(
@@ -565,7 +576,7 @@ GESTURES: tuple[tuple[str, str], ...] = (
     ("Arrow keys, Enter", "With a tool for masks: move the pen, use the tool there"),
     ("Shift + click", "With the brush: a straight line from where the last stroke ended"),
     ("Arrow keys, Enter", "In the comparison: choose a cell, show it alone"),
-    ("Right button", "With brush, eraser and fill: the opposite"),
+    ("Right button", "With brush, eraser, scribble and fill: the opposite"),
     ("Enter, Backspace, Esc", "With the polygon: close it, take the last corner back, drop it"),
     ("Tab, Shift + Tab", "Next and previous region on the canvas, then next and previous control"),
 )

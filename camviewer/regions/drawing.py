@@ -267,6 +267,18 @@ def changed(base: BoolMask, covered: Iterable[Patch], *, take_away: bool) -> tup
     return tuple(patches)
 
 
+def difference(before: BoolMask, after: BoolMask) -> tuple[Patch, ...]:
+    """Return the patches that make `before` to `after`, tight in each cell of the grid."""
+    height, width = before.shape
+    patches = []
+    for x0, y0, x1, y1 in cells((0, 0, width, height), (width, height)):
+        found = mask_box(before[y0:y1, x0:x1] ^ after[y0:y1, x0:x1])
+        if found is not None:
+            window = (x0 + found[0], y0 + found[1], x0 + found[2], y0 + found[3])
+            patches.append(Patch(window, after[window[1] : window[3], window[0] : window[2]].copy()))
+    return tuple(patches)
+
+
 def patched(mask: BoolMask, patches: Iterable[Patch]) -> BoolMask:
     """Return `mask` with the pixels of patches replaced by theirs."""
     result = mask.copy()

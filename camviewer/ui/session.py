@@ -7,17 +7,17 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from camviewer.project import changes
 from camviewer.project.edits import Edit, several
 from camviewer.project.history import Step
 from camviewer.project.records import ActivationMap, BoolMask, Box, Mask, Status
-from camviewer.regions.drawing import box_mask, resized_mask
+from camviewer.regions.drawing import Patch, box_mask, resized_mask
 from camviewer.regions.measures import mask_box
-from camviewer.ui.canvas.records import MaskEdited, Region
+from camviewer.ui.canvas.records import MaskEdited, Region, Scribbled
 from camviewer.ui.opened import IMAGE_ENDINGS, WEIGHT_ENDINGS, OpenProject, ShownImage
-from camviewer.workers.tasks import TaskDone, snap_mask
+from camviewer.workers.tasks import TaskDone, cut_out_mask, snap_mask
 
 __all__ = ["IMAGE_ENDINGS", "WEIGHT_ENDINGS", "Session", "ShownImage"]
 
@@ -27,12 +27,19 @@ MANY = 100
 
 
 class Session(OpenProject):
-    """An open project and a person's edits of it."""
+    """An open project and a person's edits of it.
+
+    Signals:
+        scribbles_idle: the newest scribble changed nothing; whether it still counts for the next ones.
+    """
+
+    scribbles_idle = Signal(bool)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.undo.done.connect(self._on_edited)
         self.tasks.done.connect(self._on_snapped)
+        self.tasks.done.connect(self._on_cut_out)
         self._reviewer = _user_name()
 
     def add_box(self, box: Box) -> None:
@@ -57,16 +64,19 @@ class Session(OpenProject):
 
     def edit_mask(self, edited: MaskEdited, class_id: int) -> None:
         """Keep a stroke, a polygon or a filling; without a region it goes to the mask of `class_id`."""
-        project, image_id = self._editable()
-        if project is None:
-            return
         region = self.find_region(edited.key)
         if region is not None and isinstance(region.shape, Mask):
             class_id = region.shape.class_id
+        self._paint(class_id, edited.patches, edited.words)
+
+    def _paint(self, class_id: int, patches: Sequence[Patch], words: str) -> None:
+        project, image_id = self._editable()
+        if project is None:
+            return
         key = ("mask", class_id, "reviewed")
         # Selected first, so that the answer is one drawing.
         self.selected = key
-        if self._do(lambda: changes.paint_mask(project, image_id, class_id, edited.patches), edited.words):
+        if self._do(lambda: changes.paint_mask(project, image_id, class_id, patches), words):
             self.selected = key if self.find_region(key) is not None else None
             self.selection_changed.emit(self.selected)
 
@@ -127,6 +137,38 @@ class Session(OpenProject):
             self.said.emit("Nothing to change.", "The colours do not part near the outline", "info")
         else:
             self.set_mask(answer.result, before.class_id, "Mask snapped to the colours.")
+
+    def cut_out(self, scribbled: Scribbled, class_id: int, found: ActivationMap | None) -> None:
+        """Cut a mask out anew by scribbles; a new one of `class_id` starts from the map `found`."""
+        current = self.current
+        if current is None or current.pixels is None:
+            return
+        region = self.find_region(scribbled.key)
+        if region is not None and isinstance(region.shape, Mask):
+            class_id = region.shape.class_id
+        pixels, base, strokes = current.pixels, self._final_mask(class_id), scribbled.scribbles
+        subject = (current.record.id, class_id, base)
+        self.tasks.submit("scribble", subject, lambda _reporter: cut_out_mask(pixels, base, strokes, found))
+
+    @Slot(object)
+    def _on_cut_out(self, answer: TaskDone) -> None:
+        if answer.key != "scribble":
+            return
+        image_id, class_id, before = answer.subject
+        if self.current is None or self.current.record.id != image_id:
+            return
+        if answer.error:
+            self.said.emit(answer.error, "", "bad")
+            self.scribbles_idle.emit(False)
+        elif not np.array_equal(self._final_mask(class_id), before):
+            self.said.emit("The mask was changed meanwhile.", "It stays as you left it", "info")
+            self.scribbles_idle.emit(False)
+        elif not answer.result:
+            first = "The colours say the same as the mask" if before.any() else "Mark something inside first"
+            self.said.emit("Nothing to change.", first, "info")
+            self.scribbles_idle.emit(True)
+        else:
+            self._paint(class_id, answer.result, "Mask cut out by scribbles.")
 
     def mask_from_box(self) -> None:
         """Add the inside of the selected box to the mask of its class."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,9 @@ from PySide6.QtCore import QObject, QThreadPool, Signal, Slot
 from camviewer.errors import CamviewerError, Cancelled
 from camviewer.images.geometry import Size
 from camviewer.project.records import ActivationMap, BoolMask
+from camviewer.regions.drawing import Patch
 from camviewer.regions.rules import RegionRule
+from camviewer.regions.scribbles import Scribble
 
 if TYPE_CHECKING:
     from camviewer.pipeline.explain import MapResult as MapResult
@@ -217,3 +219,21 @@ def snap_mask(pixels: NDArray[np.uint8], mask: BoolMask, found: ActivationMap | 
 
     values = None if found is None else found.geometry.upsample(found.values)
     return snap_to_colours(pixels, mask, values=values)
+
+
+def cut_out_mask(
+    pixels: NDArray[np.uint8], base: BoolMask, scribbles: Sequence[Scribble], found: ActivationMap | None
+) -> tuple[Patch, ...]:
+    """Return what scribbles change of a mask; an empty one starts from a map, where there is one."""
+    from camviewer.regions.drawing import difference
+    from camviewer.regions.scribbles import cut_out
+
+    energy = None if found is None else found.geometry.upsample(found.values, size=_map_size(pixels))
+    return difference(base, cut_out(pixels, scribbles, base=base, energy=energy))
+
+
+def _map_size(pixels: NDArray[np.uint8]) -> Size:
+    """Return a size of the image's shape that holds every detail of a map."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, 1024 / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))

@@ -264,3 +264,38 @@ def test_a_deleted_mask_stays_deleted_though_the_automatic_one_is_below_it(windo
     session.undo.undo()
     (region,) = session.regions()
     assert np.array_equal(region.shape.pixels, pixels) and region.shape.class_id == 2
+
+
+def test_scribbles_cut_a_mask_out_and_undo_takes_the_last_one_back(window, qtbot) -> None:
+    session, view = window.bench.session, window.bench.canvas.view
+    qtbot.keyClick(window.bench.canvas, Qt.Key.Key_2)
+    qtbot.keyClick(window.bench.canvas, Qt.Key.Key_U)
+    assert window.bench.actions["tool_scribble"].isChecked()
+    window.bench.canvas.set_tool_options(ToolOptions(size=4))
+    drag(window, (26, 26), (34, 32))
+    qtbot.waitUntil(lambda: bool(masks(window)), timeout=10_000)
+    spot = np.zeros((120, 160), bool)
+    spot[20:40, 20:40] = True
+    first = masks(window)
+    (pixels,) = first.values()
+    assert list(first) == [2]
+    assert (pixels & spot).sum() / (pixels | spot).sum() > 0.9
+    # A second stroke, on the skin: it joins, and one step takes it back with its stroke.
+    drag(window, (100, 80), (130, 80))
+    qtbot.waitUntil(lambda: not same(masks(window), first), timeout=10_000)
+    assert masks(window)[2][80, 115] and len(view._scribbles.strokes) == 2
+    session.undo.undo()
+    assert same(masks(window), first) and len(view._scribbles.strokes) == 1
+    session.undo.redo()
+    assert masks(window)[2][80, 115] and len(view._scribbles.strokes) == 2
+    session.undo.undo()
+    session.undo.undo()
+    assert masks(window) == {} and view._scribbles.strokes == ()
+
+
+def test_an_outside_scribble_alone_says_what_is_missing(window, qtbot) -> None:
+    qtbot.keyClick(window.bench.canvas, Qt.Key.Key_U)
+    window.bench.canvas.set_tool_options(ToolOptions(size=4, take_away=True))
+    drag(window, (100, 80), (130, 80))
+    qtbot.waitUntil(lambda: "Mark something inside" in window.bench.status.message(), timeout=10_000)
+    assert masks(window) == {}

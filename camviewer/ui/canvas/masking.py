@@ -1,4 +1,4 @@
-"""Masks by hand: brush, eraser, polygon and fill on the canvas. Each press to release is one edit, emitted not written.
+"""Masks by hand: brush, eraser, polygon, scribbles and fill. Each press to release is one edit, emitted not written.
 
 By keyboard: arrow keys move the pen, Enter dabs, sets a corner or fills at it.
 """
@@ -6,7 +6,7 @@ By keyboard: arrow keys move the pen, Enter dabs, sets a corner or fills at it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +21,17 @@ from camviewer.regions.drawing import Allowed, Patch, Stroke, Window
 from camviewer.ui.canvas import annotate
 from camviewer.ui.canvas.display import DisplayView
 from camviewer.ui.canvas.overlay import GRIP
-from camviewer.ui.canvas.records import MASK_TOOLS, SIZES, MaskEdited, PaintClass, Region, Tool, ToolOptions
+from camviewer.ui.canvas.records import (
+    MASK_TOOLS,
+    SIZES,
+    MaskEdited,
+    PaintClass,
+    Region,
+    Scribbled,
+    Tool,
+    ToolOptions,
+)
+from camviewer.ui.canvas.scribbling import Scribbles
 from camviewer.ui.canvas.stroke_item import StrokeItem
 from camviewer.ui.theme import theme
 
@@ -49,10 +59,12 @@ class MaskView(DisplayView):
 
     Signals:
         mask_edited: `MaskEdited`.
+        scribbled: `Scribbled`, at the end of each.
         hinted: why nothing happened, one sentence.
     """
 
     mask_edited = Signal(object)
+    scribbled = Signal(object)
     hinted = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -66,6 +78,7 @@ class MaskView(DisplayView):
         self._pen: QPointF | None = None
         self._pen_by_key = False
         self._ended: QPointF | None = None
+        self._scribbles = Scribbles()
         self._stroke_item = StrokeItem()
         self._scene.addItem(self._stroke_item)
 
@@ -73,7 +86,14 @@ class MaskView(DisplayView):
         """Show another image; what was being painted is dropped."""
         self._drop_painting()
         self._pen = self._ended = None
+        self._scribbles = Scribbles()
         super().set_image(pixels, name)
+
+    def set_regions(self, regions: Sequence[Region], *, selected: Hashable | None = None) -> None:
+        """Show `regions` without emitting; scribbles follow the mask that they made."""
+        super().set_regions(regions, selected=selected)
+        if self._scribbles.strokes or self._tool == "scribble":
+            self._follow_mask()
 
     def set_options(self, options: ToolOptions) -> None:
         """Set the tools' options."""
@@ -85,9 +105,14 @@ class MaskView(DisplayView):
         self._paint_class = paint_class
         self.viewport().update()
 
+    def settle_scribbles(self, kept: bool) -> None:
+        """Keep the scribble that changed nothing, or take it back."""
+        self._scribbles.settle(kept)
+        self.viewport().update()
+
     def painting(self) -> bool:
         """Return whether a stroke or a polygon is in progress."""
-        return self._painting is not None or bool(self._corners)
+        return self._painting is not None or bool(self._corners) or self._scribbles.drawing is not None
 
     def mask_target(self) -> Region | None:
         """Return the mask that painting goes to: the selected one, else that of the current class, else None."""
@@ -104,6 +129,7 @@ class MaskView(DisplayView):
         self._painting = None
         self._corners = []
         self._lasso_from = None
+        self._scribbles.drawing = None
         self._stroke_item.set_stroke(None)
         self.viewport().update()
 
@@ -118,6 +144,8 @@ class MaskView(DisplayView):
             self._lasso_from = len(self._corners) if self._corners else None
         elif self._tool == "fill":
             self._fill_at(point, take_away=opposite)
+        elif self._tool == "scribble":
+            self._begin_scribble(point, opposite=opposite)
         else:
             self._begin_stroke(point, erase=(self._tool == "eraser") != opposite, straight=straight)
 
@@ -126,6 +154,8 @@ class MaskView(DisplayView):
         self._move_pen(point)
         if self._painting is not None:
             self._extend(point)
+        elif self._scribbles.drawing is not None:
+            self._scribbles.extend(self._inside(point), self.zoom())
         elif pressed and self._lasso_from is not None:
             step = self.to_screen(self._corners[-1]) - position
             if math.hypot(step.x(), step.y()) >= LASSO_STEP:
@@ -135,6 +165,8 @@ class MaskView(DisplayView):
     def _mask_release(self) -> None:
         if self._painting is not None:
             self._finish_stroke()
+        elif self._scribbles.drawing is not None:
+            self._finish_scribble()
         elif self._lasso_from is not None:
             drawn_freely = len(self._corners) > self._lasso_from + 3
             self._lasso_from = None
@@ -178,6 +210,9 @@ class MaskView(DisplayView):
                 self._add_corner(point)
         elif self._tool == "fill":
             self._fill_at(point, take_away=False)
+        elif self._tool == "scribble":
+            self._begin_scribble(point, opposite=False)
+            self._finish_scribble()
         else:
             self._begin_stroke(point, erase=self._tool == "eraser", straight=straight)
             self._finish_stroke()
@@ -253,6 +288,25 @@ class MaskView(DisplayView):
             return part
 
         return allowed
+
+    # --- scribbles ---------------------------------------------------------------------------------------------------
+
+    def _begin_scribble(self, point: QPointF, *, opposite: bool) -> None:
+        self._follow_mask()
+        inside = self._options.take_away == opposite
+        self._scribbles.begin(self._inside(point), width=self._options.size, inside=inside)
+
+    def _finish_scribble(self) -> None:
+        target = self.mask_target()
+        strokes = self._scribbles.finish()
+        self.scribbled.emit(Scribbled(target.key if target is not None else None, strokes))
+
+    def _follow_mask(self) -> None:
+        target = self.mask_target()
+        if target is not None and isinstance(target.shape, Mask):
+            self._scribbles.follow(target.shape.class_id, target.shape.pixels)
+        else:
+            self._scribbles.follow(self._paint_class.class_id, None)
 
     # --- polygon and fill --------------------------------------------------------------------------------------------
 
@@ -344,15 +398,22 @@ class MaskView(DisplayView):
             return
         if self._tool == "polygon":
             self._paint_polygon(painter, to_screen)
+        elif self._tool == "scribble":
+            self._scribbles.paint(painter, to_screen, self._colour())
         if self._pen is None or not (self.viewport().underMouse() or self._pen_by_key):
             return
         place = to_screen.map(self._pen)
-        if self._tool in {"brush", "eraser"}:
+        if self._tool in {"brush", "eraser", "scribble"}:
             radius = self._options.size / 2 * to_screen.m11()
             if radius >= _RING_FROM:
                 self._paint_ring(painter, place, radius)
         if self._pen_by_key:
             self._paint_cross(painter, place)
+
+    def _colour(self) -> str:
+        """Return the colour of what is painted."""
+        target = self.mask_target()
+        return (self._paint_class.colour if target is None else target.colour) or annotate.PLAIN
 
     def _paint_ring(self, painter: QPainter, middle: QPointF, radius: float) -> None:
         painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -374,12 +435,7 @@ class MaskView(DisplayView):
             path.lineTo(to_screen.map(corner))
         if self._pen is not None and self._lasso_from is None:
             path.lineTo(to_screen.map(self._inside(self._pen)))
-        colour = self._paint_class.colour or annotate.PLAIN
-        target = self.mask_target()
-        if target is not None:
-            colour = target.colour or annotate.PLAIN
-        if self._options.take_away:
-            colour = annotate.PLAIN
+        colour = annotate.PLAIN if self._options.take_away else self._colour()
         pen = annotate.stroke(colour, annotate.BOX_WIDTH, touched=not self._options.take_away)
         annotate.paint_path(painter, path, pen, annotate.BOX_WIDTH)
         corners = self._corners[:1] if self._lasso_from is not None else self._corners

@@ -63,6 +63,11 @@ class ToolOptionsBar(QWidget):
             "Polygon",
             tips=["The polygon joins the mask", "The polygon is cut out of the mask"],
         )
+        self._side = SegmentedControl(
+            [("inside", "Inside"), ("outside", "Outside")],
+            "Scribble",
+            tips=["The stroke belongs to the mask", "The stroke does not belong to the mask; so does the right button"],
+        )
         self._on_map = QCheckBox()
         self._holes = QCheckBox("Fill holes")
         name_control(self._holes, "Fill holes", tip="A stroke that closes a ring fills it")
@@ -74,7 +79,7 @@ class ToolOptionsBar(QWidget):
         layout.addWidget(self._swatch)
         layout.addWidget(self._name)
         layout.addSpacing(8)
-        for part in (self._deed, self._size, self._tolerance):
+        for part in (self._deed, self._side, self._size, self._tolerance):
             layout.addWidget(part)
         layout.addSpacing(10)
         layout.addWidget(self._on_map)
@@ -83,6 +88,7 @@ class ToolOptionsBar(QWidget):
         self._size.value_changed.connect(self._on_size)
         self._tolerance.value_changed.connect(self._on_tolerance)
         self._deed.chosen.connect(self._on_deed)
+        self._side.chosen.connect(self._on_side)
         self._on_map.toggled.connect(self._on_condition)
         self._holes.toggled.connect(self._on_holes)
         self._show()
@@ -98,6 +104,7 @@ class ToolOptionsBar(QWidget):
         self._size.set_value(nearest)
         self._tolerance.set_value(options.tolerance)
         self._deed.set_value("cut" if options.take_away else "add")
+        self._side.set_value("outside" if options.take_away else "inside")
         for box, state in ((self._on_map, options.on_map), (self._holes, options.fill_holes)):
             box.blockSignals(True)
             box.setChecked(state)
@@ -135,11 +142,12 @@ class ToolOptionsBar(QWidget):
         for part in (self._swatch, self._name):
             part.setToolTip(f"Painted as {name}  (1–9)")
         self._name.setVisible(not self._narrow)
-        self._size.setVisible(tool in {"brush", "eraser"})
+        self._size.setVisible(tool in {"brush", "eraser", "scribble"})
         self._tolerance.setVisible(tool == "fill")
         self._deed.setVisible(tool == "polygon")
+        self._side.setVisible(tool == "scribble")
         self._holes.setVisible(tool == "brush" and not self._narrow)
-        self._on_map.setVisible(tool in MASK_TOOLS)
+        self._on_map.setVisible(tool in MASK_TOOLS and tool != "scribble")
         below = tool == "eraser" or (tool == "polygon" and self._options.take_away)
         value = "t" if self._level is None else raw(self._level)
         if self._narrow:
@@ -169,6 +177,10 @@ class ToolOptionsBar(QWidget):
     @Slot(str)
     def _on_deed(self, value: str) -> None:
         self._choose(replace(self._options, take_away=value == "cut"))
+
+    @Slot(str)
+    def _on_side(self, value: str) -> None:
+        self._choose(replace(self._options, take_away=value == "outside"))
 
     @Slot(bool)
     def _on_condition(self, checked: bool) -> None:

@@ -34,6 +34,7 @@ class CanvasPanel(QWidget):
         box_drawn: `BoxDrawn`.
         box_changed: `BoxChanged`.
         mask_edited: `MaskEdited`, once for each stroke, polygon or filling.
+        scribbled: `Scribbled`, at the end of each scribble.
         hinted: why a tool did nothing, one sentence.
         region_selected: key of the selected `Region`, or None.
         region_deleted: key of the region whose deletion was asked for.
@@ -49,6 +50,7 @@ class CanvasPanel(QWidget):
     box_drawn = Signal(object)
     box_changed = Signal(object)
     mask_edited = Signal(object)
+    scribbled = Signal(object)
     hinted = Signal(str)
     region_selected = Signal(object)
     region_deleted = Signal(object)
@@ -91,6 +93,7 @@ class CanvasPanel(QWidget):
         view.box_drawn.connect(self.box_drawn)
         view.box_changed.connect(self.box_changed)
         view.mask_edited.connect(self.mask_edited)
+        view.scribbled.connect(self.scribbled)
         view.hinted.connect(self.hinted)
         view.region_selected.connect(self._on_selected)
         view.region_deleted.connect(self.region_deleted)
@@ -146,6 +149,11 @@ class CanvasPanel(QWidget):
         self._paint_class = paint_class
         self.view.set_paint_class(paint_class)
         self._show_class()
+
+    @Slot(bool)
+    def settle_scribbles(self, kept: bool) -> None:
+        """Keep the scribble that changed nothing, or take it back."""
+        self.view.settle_scribbles(kept)
 
     def set_tool_options(self, options: ToolOptions) -> None:
         """Set what the tools for masks are set to."""

@@ -12,13 +12,14 @@ from camviewer.images.geometry import Size
 from camviewer.project.records import Box, Mask
 from camviewer.regions.drawing import Patch
 from camviewer.regions.rules import RegionRule
+from camviewer.regions.scribbles import Scribble
 
 ViewMode = Literal["original", "heatmap", "blend", "swipe"]
 VIEW_MODES: tuple[ViewMode, ...] = ("original", "heatmap", "blend", "swipe")
 
-Tool = Literal["select", "box", "polygon", "brush", "eraser", "fill"]
-TOOLS: tuple[Tool, ...] = ("select", "box", "polygon", "brush", "eraser", "fill")
-MASK_TOOLS: frozenset[Tool] = frozenset({"polygon", "brush", "eraser", "fill"})
+Tool = Literal["select", "box", "polygon", "brush", "eraser", "scribble", "fill"]
+TOOLS: tuple[Tool, ...] = ("select", "box", "polygon", "brush", "eraser", "scribble", "fill")
+MASK_TOOLS: frozenset[Tool] = frozenset({"polygon", "brush", "eraser", "scribble", "fill"})
 
 SIZES = (
     *(1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 17, 20, 24, 29, 35, 42, 50, 60, 72, 86),
@@ -86,12 +87,12 @@ class ToolOptions:
     """What the tools for masks can be set to.
 
     Attributes:
-        size: diameter of brush and eraser in image pixels.
+        size: diameter of brush, eraser and scribble in image pixels.
         on_map: whether tools that add do so only where the map reaches the threshold, and the eraser erases only
             where it does not.
         fill_holes: whether a brush stroke that closes a ring fills it.
         tolerance: largest difference in a colour channel that *fill* follows, 0..255.
-        take_away: whether the polygon takes away instead of adding.
+        take_away: whether the polygon takes away instead of adding, and a scribble marks what is outside.
     """
 
     size: int = 24
@@ -123,6 +124,19 @@ class MaskEdited:
     key: Hashable | None
     patches: tuple[Patch, ...]
     words: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scribbled:
+    """A person drew a scribble: the mask is to be cut out anew.
+
+    Attributes:
+        key: of the mask region; None for a new mask of the current `PaintClass`.
+        scribbles: all that the mask is made of, the new one last.
+    """
+
+    key: Hashable | None
+    scribbles: tuple[Scribble, ...]
 
 
 @dataclass(frozen=True, slots=True)

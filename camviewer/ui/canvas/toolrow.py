@@ -21,6 +21,11 @@ _TOOL_LOOKS: dict[Tool, tuple[str, str, str]] = {
     "polygon": ("polygon", "Draw a polygon: click corners or drag, Enter closes it", "P"),
     "brush": ("brush", "Paint a mask; the right button erases", "B"),
     "eraser": ("eraser", "Erase from a mask; the right button paints", "E"),
+    "scribble": (
+        "scribble",
+        "Scribble on what is inside; the right button marks what is outside, and the outline follows the colours",
+        "U",
+    ),
     "fill": ("fill", "Fill a hole or an area of similar colour; the right button removes a piece", "K"),
 }
 _MODES: tuple[tuple[ViewMode, str, str], ...] = (

@@ -138,7 +138,7 @@ class CanvasView(MaskView):
             return
         if self._tool in MASK_TOOLS and not self._hidden:
             right = event.button() == Qt.MouseButton.RightButton
-            if (left or (right and self._tool != "polygon")) and self._painting is None:
+            if (left or (right and self._tool != "polygon")) and (self._tool == "polygon" or not self.painting()):
                 straight = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
                 self._mask_press(position, opposite=right, straight=straight)
             return

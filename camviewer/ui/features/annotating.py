@@ -10,7 +10,7 @@ from PySide6.QtGui import QKeySequence, QShortcut
 
 from camviewer.regions import drawing
 from camviewer.ui.bench import Bench
-from camviewer.ui.canvas.records import TOOLS, BoxChanged, BoxDrawn, MaskEdited, PaintClass, Region
+from camviewer.ui.canvas.records import TOOLS, BoxChanged, BoxDrawn, MaskEdited, PaintClass, Region, Scribbled
 
 
 class Annotating(QObject):
@@ -54,6 +54,8 @@ class Annotating(QObject):
         canvas.box_drawn.connect(self._on_box_drawn)
         canvas.box_changed.connect(self._on_box_changed)
         canvas.mask_edited.connect(self._on_mask_edited)
+        canvas.scribbled.connect(self._on_scribbled)
+        session.scribbles_idle.connect(canvas.settle_scribbles)
         canvas.hinted.connect(self._on_hint)
         canvas.region_selected.connect(session.select)
         canvas.region_deleted.connect(session.delete_region)
@@ -97,6 +99,10 @@ class Annotating(QObject):
     @Slot(object)
     def _on_mask_edited(self, edited: MaskEdited) -> None:
         self._bench.session.edit_mask(edited, self.class_of_new())
+
+    @Slot(object)
+    def _on_scribbled(self, scribbled: Scribbled) -> None:
+        self._bench.session.cut_out(scribbled, self.class_of_new(), self._bench.computing.shown_map)
 
     @Slot(str)
     def _on_hint(self, sentence: str) -> None:
