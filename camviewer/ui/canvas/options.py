@@ -57,7 +57,7 @@ class ToolOptionsBar(QWidget):
             tip="How much a colour may differ from the one under the pointer, 0 to 255 in each channel",
         )
         for slider in (self._size, self._tolerance):
-            slider.setFixedWidth(theme().px(170))
+            slider.setFixedWidth(theme().px(140))
         self._deed = SegmentedControl(
             [("add", "Add"), ("cut", "Cut")],
             "Polygon",

@@ -318,7 +318,7 @@ def test_nothing_is_cut_in_a_narrow_row(panel, qtbot) -> None:
     panel.set_paint_class(PaintClass(1, "Benign keratosis-like lesion", "#F4E04D"))
     for width in (600, 680, 760, 908, 1200):
         panel.resize(width, 600)
-        for tool in ("select", "box", "polygon", "brush", "eraser", "fill"):
+        for tool in ("select", "box", "polygon", "brush", "eraser", "scribble", "fill"):
             panel.set_tool(tool)
             qtbot.wait(1)
             row = panel.tools
