@@ -9,6 +9,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
 import numpy as np
 
@@ -138,15 +140,16 @@ def painted(blob: MaskBlob, patches: Iterable[Patch]) -> MaskBlob:
     return _joined(blob.size, found)
 
 
+@lru_cache(maxsize=8)
 def tiles(blob: MaskBlob) -> Tiles:
-    """Return the tiles of a mask.
+    """Return the tiles of a mask; one edit asks for those of the same mask several times.
 
     Raises:
         ValueError: when the bytes hold no tiles of such an image.
     """
     data = blob.data
     if not data.startswith(_TILED):
-        return _packed_tiles(unpack(blob), blob.size) if blob.area else {}
+        return MappingProxyType(_packed_tiles(unpack(blob), blob.size) if blob.area else {})
     count = int.from_bytes(data[1:5], "little")
     start = 5 + count * _ENTRY.itemsize
     if len(data) < start:
@@ -159,7 +162,7 @@ def tiles(blob: MaskBlob) -> Tiles:
             raise ValueError("the mask's tiles do not fit the image")
         found[number] = Tile(_inside((x0, y0, x1, y1), places[number]), area, data[start : start + length])
         start += length
-    return found
+    return MappingProxyType(found)
 
 
 def exchanged(blob: MaskBlob, before: Tiles, after: Tiles) -> MaskBlob | None:
@@ -172,23 +175,18 @@ def exchanged(blob: MaskBlob, before: Tiles, after: Tiles) -> MaskBlob | None:
     return _joined(blob.size, {**found, **after})
 
 
-def redrawn(mask: BoolMask, before: Tiles, after: Tiles) -> BoolMask:
-    """Return a mask of the tiles `after`, made of `mask`, which is that of the tiles `before`: what is equal is kept.
+def redraw(mask: BoolMask, before: Tiles, after: Tiles) -> None:
+    """Make a mask of the tiles `before` that of the tiles `after`, in place; only where they differ.
 
     Raises:
-        ValueError: as of `unpack`.
+        ValueError: as of `unpack`; the mask is then neither.
     """
-    differ = {number for number in {*before, *after} if before.get(number) != after.get(number)}
-    if not differ:
-        return mask
     height, width = mask.shape
-    result = mask.copy()
     for number, (x0, y0, x1, y1) in _grid((width, height), (0, 0, width, height)):
-        if number in differ:
-            result[y0:y1, x0:x1] = False
+        if before.get(number) != after.get(number):
+            mask[y0:y1, x0:x1] = False
             if number in after:
-                _put(result, (0, 0), after[number])
-    return result
+                _put(mask, (0, 0), after[number])
 
 
 def _grid(size: Size, window: Bounds) -> list[tuple[int, Bounds]]:

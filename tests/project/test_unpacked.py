@@ -62,6 +62,20 @@ def test_what_did_not_change_is_the_same_object_and_nothing_changes_in_place(pro
     assert painted is not first and np.array_equal(first.pixels, before)
 
 
+def test_an_array_is_used_again_only_when_nobody_holds_it(project: Project) -> None:
+    history, masks = History(project), UnpackedMasks()
+    held, seen = [], set()
+    for step in range(12):
+        history.do(changes.paint_mask(project, 1, 1, [patch(9 * step, 5, 9 * step + 9, 40)]), "Stroke")
+        (mask,) = masks.read(project, 1)
+        seen.add(mask.pixels.ctypes.data)
+        if step % 3 == 0:
+            held.append((mask.pixels[:50], mask.pixels[:50].copy()))  # a view holds the whole array
+    check(masks, project)
+    assert len(seen) < 12
+    assert all(np.array_equal(view, copy) for view, copy in held)
+
+
 def test_the_first_stroke_starts_from_the_automatic_mask(project: Project) -> None:
     auto = np.zeros((SIZE[1], SIZE[0]), bool)
     auto[100:200, 100:300] = True
