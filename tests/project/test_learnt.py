@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -32,13 +33,14 @@ NEW[10:30, 20:50] = True
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> Iterator[Project]:
     project = Project.create(tmp_path / "p.camviewer")
     project.add_class("lesion")
     project.add_images(ImageRecord(PurePosixPath(f"{i}.jpg"), SIZE) for i in range(4))
     for image_id in (1, 2, 3):
         project.store_result(image_id, run_id=None, masks=[Mask(OLD, 1)], doubt=0.4)
-    return project
+    yield project
+    project.close()
 
 
 def round_of(project: Project, *image_ids: int, network: bytes = b"weights", mask: np.ndarray = NEW) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -14,12 +15,13 @@ CAT, DOG, EMU, FOX = 1, 2, 3, 4
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> Iterator[Project]:
     made = Project.create(tmp_path / "p.camviewer")
     made.add_images(ImageRecord(PurePosixPath(f"{i}.jpg"), (8, 8)) for i in range(3))
     made.store_result(1, run_id=None, top=[(1, 2.0, 0.8), (0, 1.0, 0.2)])  # dog, cat
     made.store_result(2, run_id=None, top=[(0, 3.0, 0.9), (1, 0.0, 0.1)])  # cat, dog
-    return made
+    yield made
+    made.close()
 
 
 def test_the_same_classes_in_another_order_keep_their_scores(project: Project) -> None:
