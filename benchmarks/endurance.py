@@ -1,10 +1,13 @@
 """A day's work in a few minutes: does the window stay what it was in the morning?
 
-    python benchmarks/endurance.py IMAGES CHECKPOINT CHECKPOINT ... [--scale 0.1]
+    python benchmarks/endurance.py IMAGES CHECKPOINT CHECKPOINT ... [--scale 0.1] [--days 2]
 
 Drives the real window through ``main()`` over a copy of IMAGES: 2,000 images shown, 500 maps of mixed methods, 300
 edits with every third taken back, 50 exports, 20 changes of the network, 100 cancelled jobs, in ten equal rounds. After
 each round memory, open files and threads are counted; Qt's warnings and the program's errors are counted throughout.
+
+Over the first day the gallery's thumbnails fill up, which are bounded; a second day over the same images has them all,
+so that what still grows is a leak.
 """
 
 from __future__ import annotations
@@ -60,6 +63,7 @@ def main() -> int:
     parser.add_argument("images", type=Path)
     parser.add_argument("checkpoints", type=Path, nargs="+")
     parser.add_argument("--scale", type=float, default=1.0, help="part of the day")
+    parser.add_argument("--days", type=int, default=1, help="days of ten rounds each, without closing the window")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     if given.scale <= 0:
@@ -70,12 +74,12 @@ def main() -> int:
     samples: list[dict[str, float]] = []
     done = dict.fromkeys(("shown", "maps", "edits", "undone", "exports", "networks", "cancelled"), 0)
     with workplace(given.images, most=max(20, int(2000 * given.scale))) as folder:
-        day = Day(folder, given.checkpoints, given.scale, samples, done)
+        day = Day(folder, given.checkpoints, given.scale, samples, done, rounds=ROUNDS * given.days)
         status = run(["--safe-mode", str(folder / "images"), "--model", str(given.checkpoints[0])], day.script)
-    print(f"{'round':>5} {'minutes':>8} {'memory':>8} {'files':>6} {'threads':>8}")
+    print(f"{'round':>5} {'minutes':>8} {'memory':>8} {'of it thumbnails':>17} {'files':>6} {'threads':>8}")
     for sample in samples:
-        print(f"{sample['round']:5.0f} {sample['minutes']:8.1f} {sample['memory']:5.0f} MB {sample['files']:6.0f} "
-              f"{sample['threads']:8.0f}")  # fmt: skip
+        print(f"{sample['round']:5.0f} {sample['minutes']:8.1f} {sample['memory']:5.0f} MB "
+              f"{sample['thumbnails']:14.0f} MB {sample['files']:6.0f} {sample['threads']:8.0f}")  # fmt: skip
     print(", ".join(f"{count:,} {what}" for what, count in done.items()))
     print(f"exit status {status}; complaints: {len(complaints.heard)}", *dict.fromkeys(complaints.heard), sep="\n  ")
     if given.json:
@@ -97,7 +101,7 @@ def workplace(images: Path, *, most: int) -> Iterator[Path]:
         yield folder
 
 
-def sample(number: int, since: float) -> dict[str, float]:
+def sample(number: int, since: float, window: MainWindow) -> dict[str, float]:
     """Return what the process holds."""
     gc.collect()
     if hasattr(ctypes, "CDLL") and sys.platform.startswith("linux"):
@@ -107,6 +111,7 @@ def sample(number: int, since: float) -> dict[str, float]:
         "round": number,
         "minutes": (time.monotonic() - since) / 60,
         "memory": pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
+        "thumbnails": window.bench.gallery.pictures.used / 2**20,
         "files": len(list(Path("/proc/self/fd").iterdir())),
         "threads": len(list(Path("/proc/self/task").iterdir())),
     }
@@ -116,13 +121,21 @@ class Day:
     """The script of the day, in rounds that do a tenth of everything."""
 
     def __init__(
-        self, folder: Path, checkpoints: list[Path], scale: float, samples: list[dict[str, float]], done: dict[str, int]
+        self,
+        folder: Path,
+        checkpoints: list[Path],
+        scale: float,
+        samples: list[dict[str, float]],
+        done: dict[str, int],
+        *,
+        rounds: int,
     ) -> None:
         self.folder = folder
         self.checkpoints = checkpoints
         self.scale = scale
         self.samples = samples
         self.done = done
+        self.rounds = rounds
         self._fresh = 0
 
     def share(self, total: int) -> int:
@@ -135,15 +148,15 @@ class Day:
         window.bench.computing.map_shown.connect(self._on_map)
         yield lambda: pixels_shown(window) and window.bench.computing.summary is not None
         yield lambda: not window.bench.engine.open_jobs()
-        self.samples.append(sample(0, since))
-        for number in range(1, ROUNDS + 1):
+        self.samples.append(sample(0, since, window))
+        for number in range(1, self.rounds + 1):
             yield from self.look(window)
             yield from self.explain(window)
             yield from self.edit(window)
             yield from self.cancel(window)
             yield from self.export(window, number)
             yield from self.change_network(window)
-            self.samples.append(sample(number, since))
+            self.samples.append(sample(number, since, window))
             print(self.samples[-1], flush=True)
 
     def _on_map(self, found: object, *_rest: object) -> None:

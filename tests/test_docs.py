@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from camviewer.catalogue.actions import ACTIONS
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -47,6 +49,18 @@ def test_the_diagram_of_the_architecture_is_current() -> None:
     assert (ROOT / "docs" / "images" / "architecture.svg").read_text(encoding="utf-8") == made, (
         "run scripts/build_diagram.py"
     )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_menus_and_keys_exist(page: Path) -> None:
+    """``*Menu, Entry*`` and ``**Key**`` are what the window has."""
+    text = re.sub(r"\s+", " ", page.read_text(encoding="utf-8"))
+    entries = {f"{action.menu}, {action.text}".rstrip("…") for action in ACTIONS}
+    menus = "|".join({action.menu for action in ACTIONS if action.menu})
+    assert {entry.rstrip("…") for entry in re.findall(rf"\*((?:{menus}), [^*]+)\*", text)} <= entries
+    known = (ROOT / "docs" / "keys.md").read_text(encoding="utf-8")
+    for key in re.findall(r"\*\*((?:(?:Ctrl|Alt|Shift)\+)+\w+|[A-Z])\*\*", text):
+        assert f"`{key}`" in known, key
 
 
 def test_the_index_names_every_page() -> None:
