@@ -71,7 +71,7 @@ def _step_across(points: NDArray[np.float32], seen: BoolMask, lab: Colours) -> t
     step = max(2, round(ACROSS * max(seen.shape)))
     inner = _at(points[chosen] - step * outward[chosen], seen.shape)
     outer = _at(points[chosen] + step * outward[chosen], seen.shape)
-    known = (outer >= 0).all(axis=1) & (inner >= 0).all(axis=1)
+    known = np.asarray((outer >= 0).all(axis=1) & (inner >= 0).all(axis=1), dtype=np.bool_)
     known[known] &= seen[outer[known, 1], outer[known, 0]]
     if known.sum() < 6:
         return 0.0, 0.0

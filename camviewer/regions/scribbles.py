@@ -170,7 +170,7 @@ def _cut(
     cut = np.asarray(marks & 1, dtype=np.bool_)
     _, labels = cv2.connectedComponents(cut.view(np.uint8), connectivity=8)
     held = np.unique(labels[inside | (cut & (rough | sure))])
-    return fill_holes(np.isin(labels, held[held > 0])) & ~outside
+    return np.asarray(fill_holes(np.isin(labels, held[held > 0])) & ~outside, dtype=np.bool_)
 
 
 def _alike(picture: NDArray[np.uint8], inside: BoolMask, outside: BoolMask) -> BoolMask:
