@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Generator
 
 from PySide6.QtCore import QObject, Qt, QTimer
@@ -55,6 +56,7 @@ class Driver(QObject):
             self.end()
         except BaseException as error:
             self.error = self.error or error
+            traceback.print_exc()  # a dialog may be open, and then the program does not end by itself
             self.end()
 
     def _on_closed(self) -> None:

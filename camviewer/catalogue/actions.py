@@ -479,7 +479,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         checkable=True,
     ),
     ActionSpec("open_model", "Open model…", ("Ctrl+M",), "Model", "Open a checkpoint or a known network", "model"),
-    ActionSpec("next_method", "Next method", ("M",), "Model", "Compute with the next method", needs="map"),
+    ActionSpec("next_method", "Next method", ("M",), "Model", "Compute with the next method", needs="model"),
     ActionSpec(
         "new_classes",
         "New classes…",
@@ -576,6 +576,7 @@ GESTURES: tuple[tuple[str, str], ...] = (
     ("Arrow keys, Enter", "With a tool for masks: move the pen, use the tool there"),
     ("Shift + click", "With the brush: a straight line from where the last stroke ended"),
     ("Arrow keys, Enter", "In the comparison: choose a cell, show it alone"),
+    ("Esc", "In the comparison of checkpoints: back to the image"),
     ("Right button", "With brush, eraser, scribble and fill: the opposite"),
     ("Enter, Backspace, Esc", "With the polygon: close it, take the last corner back, drop it"),
     ("Tab, Shift + Tab", "Next and previous region on the canvas, then next and previous control"),

@@ -74,10 +74,15 @@ class Actions:
             needs = self._specs[name].needs
             action.setEnabled(not needs or needs in have)
 
-    def fill(self, bar: QMenuBar, *, recent: QMenu) -> None:
-        """Build the menus; `recent` stands below the ways to open."""
+    def fill(self, bar: QMenuBar, *, recent: QMenu, classes: QMenu) -> None:
+        """Build the menus, each on Alt and its first letter.
+
+        Args:
+            recent: stands below the ways to open.
+            classes: stands first of what is done to the selected region.
+        """
         for title in MENUS:
-            menu = bar.addMenu(title)
+            menu = bar.addMenu(f"&{title}")
             menu.setFont(theme().font("body"))
             menu.setToolTipsVisible(True)
             for spec in ACTIONS:
@@ -88,3 +93,6 @@ class Actions:
                 menu.addAction(self._actions[spec.id])
                 if spec.id == "open_demo":
                     menu.addMenu(recent)
+                elif spec.id == "brush_larger":
+                    menu.addSeparator()
+                    menu.addMenu(classes)

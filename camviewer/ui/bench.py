@@ -67,7 +67,8 @@ class Bench(QObject):
             reviewed_key="Enter",
         )
         self.recent_menu = QMenu("Recent projects", window)
-        self.actions.fill(self.header.menu, recent=self.recent_menu)
+        self.class_menu = QMenu("Class of the region", window)
+        self.actions.fill(self.header.menu, recent=self.recent_menu, classes=self.class_menu)
         self.model_panel = ModelPanel()
         self.units = UnitsPanel()
         self.model_panel.add_below(self.units)

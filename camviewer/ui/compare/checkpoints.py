@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QColor, QGuiApplication, QShowEvent
+from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -90,7 +90,7 @@ class CheckpointPage(QWidget):
         self._copy.clicked.connect(self.copy_table)
         self._save = Button("Save…", tip="Write table, maps and curves to a folder")
         self._save.clicked.connect(self.save_wanted)
-        leave = Button("Back to the image", "flat", tip="Leave the comparison")
+        leave = Button("Back to the image", "flat", key="Esc", tip="Leave the comparison")
         leave.clicked.connect(self.left)
         row.addWidget(before)
         row.addWidget(after)
@@ -142,6 +142,12 @@ class CheckpointPage(QWidget):
         layout.addWidget(self._pages, 1)
         self.setFocusProxy(self.grid)
         self._tick()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.left.emit()
+        else:
+            super().keyPressEvent(event)
 
     def _tick(self) -> None:
         for button in (self._copy, self._save):

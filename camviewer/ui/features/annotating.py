@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import replace
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, QPoint, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 
 from camviewer.regions import drawing
@@ -64,6 +64,8 @@ class Annotating(QObject):
         bench.regions.region_deleted.connect(session.delete_region)
         bench.regions.region_shown.connect(session.show_region)
         bench.regions.box_requested.connect(bench.actions["tool_box"].trigger)
+        bench.regions.menu_wanted.connect(self._show_class_menu)
+        bench.class_menu.aboutToShow.connect(self._fill_class_menu)
         bench.computing.class_chosen.connect(self._forget_class)
         bench.computing.class_changed.connect(self._show_class)
 
@@ -142,6 +144,25 @@ class Annotating(QObject):
             self._bench.say(f"New regions are {session.class_of(number)[0]}.")
         self._new_class = number
         self._show_class()
+
+    @Slot()
+    def _fill_class_menu(self) -> None:
+        """List the classes, with the keys of the first nine; the selected region's, or that of new ones, is ticked."""
+        menu, session = self._bench.class_menu, self._bench.session
+        menu.clear()
+        region = session.find_region(session.selected)
+        present = region.shape.class_id if region is not None else self.class_of_new()
+        for entry in session.table.classes:
+            action = menu.addAction(f"{entry.name}\t{entry.id}" if entry.id <= 9 else entry.name)
+            action.setCheckable(True)
+            action.setChecked(entry.id == present)
+            action.triggered.connect(lambda _checked=False, number=entry.id: self.assign_class(number))
+        if menu.isEmpty():
+            menu.addAction("No classes yet: open a model").setEnabled(False)
+
+    @Slot(QPoint)
+    def _show_class_menu(self, place: QPoint) -> None:
+        self._bench.class_menu.popup(place)
 
     @Slot()
     def _forget_class(self) -> None:

@@ -93,7 +93,7 @@ class Viewing(QObject):
         now = next((n for n, pane in enumerate(panes) if focus is not None and pane.isAncestorOf(focus)), -1)
         for offset in range(1, len(panes) + 1):
             pane = panes[(now + offset) % len(panes)]
-            target = first_focusable(pane) if pane.isVisible() else None
+            target = (pane.focusProxy() or first_focusable(pane)) if pane.isVisible() else None
             if target is not None:
                 target.setFocus(Qt.FocusReason.ShortcutFocusReason)
                 return

@@ -10,6 +10,7 @@ from PySide6.QtCore import (
     QItemSelectionModel,
     QModelIndex,
     QPersistentModelIndex,
+    QPoint,
     QPointF,
     QRectF,
     QSize,
@@ -17,7 +18,7 @@ from PySide6.QtCore import (
     Signal,
     Slot,
 )
-from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPen
+from PySide6.QtGui import QColor, QContextMenuEvent, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -189,6 +190,16 @@ class _Table(QTreeView):
 
     eye_clicked = Signal(int)
     delete_pressed = Signal()
+    menu_wanted = Signal(QPoint)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Offer the classes for the row under the pointer, or for the selected one from the keyboard."""
+        current = self.currentIndex()
+        if event.reason() == QContextMenuEvent.Reason.Keyboard and current.isValid():
+            self.menu_wanted.emit(self.viewport().mapToGlobal(self.visualRect(current).center()))
+        elif self.indexAt(event.pos()).isValid():
+            self.menu_wanted.emit(event.globalPos())
+        event.accept()
 
     def drawRow(self, painter: QPainter, options: QStyleOptionViewItem, index: Index) -> None:
         colors = theme()
@@ -242,6 +253,7 @@ class RegionsPanel(Section):
         region_shown: (key, whether it is to be drawn).
         regions_shown: whether any region is to be drawn.
         box_requested: the user wants to draw a box.
+        menu_wanted: global position at which the classes are to be offered for the selected region.
     """
 
     region_selected = Signal(object)
@@ -249,6 +261,7 @@ class RegionsPanel(Section):
     region_shown = Signal(object, bool)
     regions_shown = Signal(bool)
     box_requested = Signal()
+    menu_wanted = Signal(QPoint)
 
     def __init__(self) -> None:
         self._eye = IconButton("eye", "Hide all regions", key="T")
@@ -279,6 +292,7 @@ class RegionsPanel(Section):
         self.content().setContentsMargins(8, 0, 8, margins.bottom())
         self._table.selectionModel().currentRowChanged.connect(self._on_row)
         self._table.eye_clicked.connect(self._on_eye)
+        self._table.menu_wanted.connect(self.menu_wanted)
         self._table.delete_pressed.connect(self._on_delete)
         self._eye.clicked.connect(self._on_all)
         self._delete.clicked.connect(self._on_delete)
