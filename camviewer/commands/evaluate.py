@@ -143,7 +143,9 @@ def _triage(row: Row) -> list[str]:
         return []
     return [
         f"{row.name}, doubt: AUC {_number(found.auc)} for masks below 0.65; the best 70 % have IoU "
-        f"{found.kept_iou:.3f} and {100 * found.kept_failed:.0f} % below 0.65."
+        f"{found.kept_iou:.3f} and {100 * found.kept_failed:.0f} % below 0.65.",
+        f"{row.name}, IoU of the least doubtful 10, 20, ... 100 %: "
+        + "  ".join(f"{value:.2f}" for value in found.risk_coverage),
     ]
 
 

@@ -64,6 +64,7 @@ class ExplainedMap:
         map: raw map.
         boxes: found in it.
         mask: bool ``[height, width]`` of the upright image, or None when no mask is wanted.
+        mask_box: around the mask; None when it is empty or not wanted.
         refine: refinement that drew the mask.
         reason: why the mask is empty.
         overlay: RGB ``[height, width, 3]`` to save as PNG, or None.
@@ -81,6 +82,7 @@ class ExplainedMap:
     doubt: float | None = None
     findings: tuple[str, ...] = ()
     three_valued: NDArray[np.uint8] | None = None
+    mask_box: ExplainedBox | None = None
 
 
 class ExplainWriter:
@@ -200,6 +202,9 @@ class ExplainWriter:
                     }
                     if not entry.mask.any():
                         row["reason"] = entry.reason or "no region"
+                    if entry.mask_box is not None:
+                        row["xyxy"] = [float(edge) for edge in entry.mask_box.xyxy]
+                        row["score"] = finite(entry.mask_box.score)
                     if entry.doubt is not None:
                         row["doubt"] = finite(entry.doubt)
                     if entry.findings:

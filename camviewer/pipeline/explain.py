@@ -23,7 +23,7 @@ from camviewer.pipeline.overlays import overlay
 from camviewer.pipeline.settings import THREE_VALUED, ExplainSettings
 from camviewer.project.records import ActivationMap, BoolMask
 from camviewer.regions.doubt import IGNORE, three_valued
-from camviewer.regions.find import FoundBox, find_regions
+from camviewer.regions.find import FoundBox, box_of, find_regions
 from camviewer.regions.refine import refine_mask
 from camviewer.regions.rules import RegionRule
 
@@ -394,12 +394,14 @@ def _explained_maps(pixels: Pixels, explanation: Explanation, settings: ExplainS
     for found in explanation.maps:
         values = found.geometry.upsample(found.values)
         result = find_in_map(pixels, found, settings.rule, values=values, band=THREE_VALUED in save)
+        around = box_of(result.mask, values, settings.rule) if "masks" in save else None
         yield ExplainedMap(
             found,
             boxes=tuple(ExplainedBox(box.xyxy, box.score, probability.get(found.class_index)) for box in result.boxes)
             if "boxes" in save
             else (),
             mask=result.mask if "masks" in save else None,
+            mask_box=None if around is None else ExplainedBox(around.xyxy, around.score),
             three_valued=three_valued(result.mask, result.band, found.class_index + 1)
             if THREE_VALUED in save
             else None,

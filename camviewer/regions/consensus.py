@@ -39,8 +39,8 @@ SHARPNESS = 4
 VOTE = 0.35
 LIKE = 0.3
 """Overlap with the best candidate that makes another one vote."""
-NOTICEABLE = 2.3
-"""Just noticeable difference of two colours in CIE Lab (Mahy et al. 1994)."""
+NOTICEABLE = 5.0
+"""Difference in CIE Lab from which anybody sees two colours (Mokrzycki and Tatol 2011); mottled skin has less."""
 
 _SMALLEST = 0.001
 _LARGEST = 0.95

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from camviewer.errors import UsageError
 from camviewer.images.geometry import FloatMap
+from camviewer.regions.measures import mask_box
 from camviewer.regions.rules import RegionRule
 
 BoolMask = NDArray[np.bool_]
@@ -94,6 +95,28 @@ def find_regions(values: FloatMap, rule: RegionRule) -> Regions:
     threshold = _threshold(normalised, peak, rule)
     kept = normalised >= threshold if threshold > 0 else normalised > 0
     return _components(kept, normalised, peak, rule, level=low + threshold * span)
+
+
+def box_of(mask: BoolMask, values: FloatMap, rule: RegionRule) -> FoundBox | None:
+    """Return the tight box of a mask that was drawn by whatever means, scored as those of `find_regions`.
+
+    Args:
+        mask: bool ``[H, W]``.
+        values: raw map of the same size; what is not finite counts as no evidence.
+        rule: how the map is normalised.
+
+    Returns:
+        None for an empty mask.
+    """
+    edges = mask_box(mask)
+    if edges is None:
+        return None
+    x0, y0, x1, y1 = edges
+    finite = np.nan_to_num(np.asarray(values, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    normalised, _, _ = _normalise(finite, rule)
+    peak = float(normalised.max())
+    score = float(normalised[y0:y1, x0:x1].mean(dtype=np.float64)) / peak if peak > 0 else 0.0
+    return FoundBox(x0, y0, x1, y1, min(1.0, score), int(mask.sum()))
 
 
 def _normalise(values: FloatMap, rule: RegionRule) -> tuple[FloatMap, float, float]:

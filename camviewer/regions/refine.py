@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from camviewer.catalogue.parameters import Value, complete
 from camviewer.catalogue.refinements import refinement
 from camviewer.images.geometry import FloatMap
-from camviewer.regions import colour, consensus, doubt, seeded
+from camviewer.regions import colour, consensus, doubt, focus, seeded
 from camviewer.regions.channels import even_background
 from camviewer.regions.find import BoolMask, Regions, find_regions
 from camviewer.regions.rules import RegionRule
@@ -96,18 +96,21 @@ def refine_mask(
         regions = find_regions(values, rule)
     if not regions.boxes:
         return RefinedMask(regions.mask, spec.name, regions.reason, 1.0 if judge else None)
-    work = Work(pixels, values, regions, rule)
-    name = chosen(work) if spec.name == "auto" else spec.name
+    whole = Work(pixels, values, regions, rule)
+    name = chosen(whole) if spec.name == "auto" else spec.name
     if name != spec.name:
-        shared = {p.name: p.default for p in refinement(name).parameters}
-        parameters = {key: parameters.get(key, default) for key, default in shared.items()}
-    mask = REFINEMENTS[name](work, parameters)
+        # Parameters that both have keep their values.
+        parameters = {p.name: parameters.get(p.name, p.default) for p in refinement(name).parameters}
+    for place, work in focus.views(whole) if name == "outlines" else [(focus.everywhere(whole), whole)]:
+        mask = REFINEMENTS[name](work, parameters)
+        if not focus.cut_off(mask, place, whole.full):
+            break
     return RefinedMask(
-        mask,
+        focus.placed(mask, place, whole.full),
         name,
         "" if mask.any() else consensus.NOTHING,
         doubt.judge(work, mask).score if judge else None,
-        doubt.uncertain(work) if band else None,
+        focus.placed(doubt.uncertain(work), place, whole.full) if band else None,
     )
 
 

@@ -93,22 +93,28 @@ def test_boxes_and_masks_are_those_of_the_written_map(run, pictures, tmp_path):
     out = tmp_path / "out"
     assert run(pictures, "--out", out, "--classes", "all", "--refine", "none")[0] == 0
     folder = read_explain(out)
+    rows = {row["file"]: row for row in json.loads((out / "explain.json").read_text(encoding="utf-8"))["images"]}
     boxes = 0
     for image in folder.images:
+        boxed = {row["map"]: row for row in rows[image.file]["masks"]}
         for entry, mask_row in zip(image.maps, image.masks, strict=True):
             values = folder.geometry(image, entry).upsample(folder.read_map(entry))
             mask = folder.read_mask(image, mask_row)
             found = [box for box in image.boxes if box.map == entry.id]
             if values.max() <= 0:
                 assert not mask.any() and not found and mask_row.reason == "no positive evidence"
+                assert "xyxy" not in boxed[entry.id]
                 continue
             kept = values >= np.float32(0.2 * values.max())
             count, labels = cv2.connectedComponents(kept.astype(np.uint8), connectivity=8)
             largest = max(range(1, count), key=lambda label: int((labels == label).sum()))
             assert (mask == (labels == largest)).mean() > 0.9999
-            rows, columns = np.nonzero(mask)
+            down, across = np.nonzero(mask)
             (box,) = found
-            assert box.xyxy == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+            assert box.xyxy == (across.min(), down.min(), across.max() + 1, down.max() + 1)
+            # Around the mask, here the same region; both boxes are in the file.
+            assert tuple(boxed[entry.id]["xyxy"]) == box.xyxy
+            assert boxed[entry.id]["score"] == pytest.approx(box.score, abs=1e-6)
             boxes += 1
     assert boxes
 

@@ -80,6 +80,44 @@ def test_no_lesion_is_an_empty_mask_with_a_reason() -> None:
         assert found.doubt == 1
 
 
+def test_mottled_skin_is_no_lesion() -> None:
+    """Clouds of up to 4 in Lab, as bare skin has: a threshold always finds the darkest."""
+    noise = cv2.GaussianBlur(np.random.default_rng(0).normal(size=(240, 320)), (0, 0), 12)
+    clouds = 6 * noise / noise.std()
+    picture = np.clip(draw(SMALL) + clouds[:, :, None], 0, 255).astype(np.uint8)
+    found = auto(picture, blob(SMALL, 0.5, 0.5))
+    assert (found.pixels.any(), found.reason) == (False, "nothing stands out where the map is high")
+    spot = disc(SMALL, 0.5, 0.5, 0.12)
+    assert (
+        iou(auto(np.where(spot[:, :, None], picture - np.uint8(40), picture), blob(SMALL, 0.5, 0.5)).pixels, spot) > 0.8
+    )
+
+
+def two_skins() -> tuple[np.ndarray, list[np.ndarray]]:
+    """Skin in two lights, a lesion in each: the background has no single tone."""
+    spots = [disc(SMALL, 0.3, 0.4, 0.12), disc(SMALL, 0.8, 0.6, 0.12)]
+    warm = draw(SMALL, spots[0], skin=(244, 214, 206), pigment=(210, 160, 150))
+    cold = draw(SMALL, spots[1], skin=(180, 190, 206), pigment=(90, 80, 100))
+    return np.where(np.arange(SMALL[0])[None, :, None] < 0.6 * SMALL[0], warm, cold), spots
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_among_several_tones_the_surroundings_of_what_is_meant_count(which) -> None:
+    picture, spots = two_skins()
+    values = blob(SMALL, *[(0.3, 0.4), (0.8, 0.6)][which], 0.08)
+    found = auto(picture, values, grow=0)
+    assert iou(found.pixels, spots[which]) > 0.95
+    assert found.doubt < 0.1
+
+
+def test_a_map_on_a_part_of_a_large_lesion_is_looked_around_further() -> None:
+    picture, _ = two_skins()
+    large = disc(SMALL, 0.72, 0.5, 0.27)
+    picture[large] = (60, 30, 25)
+    rule = RegionRule(refine="outlines", refine_parameters={"grow": 0})
+    assert iou(refine_mask(picture, blob(SMALL, 0.8, 0.5, 0.02), rule).pixels, large) > 0.95
+
+
 def test_it_follows_a_shift_of_the_picture() -> None:
     """No place is preferred: picture and map moved together give the moved mask."""
     truth = disc((600, 450), 0.5, 0.5, 0.1)
