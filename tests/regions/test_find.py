@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from camviewer.errors import UsageError
-from camviewer.regions.find import NO_EVIDENCE, NOT_FINITE, find_regions
+from camviewer.regions.find import NO_EVIDENCE, NOT_FINITE, box_of, find_regions
 from camviewer.regions.rules import RegionRule
 
 MAPS = arrays.arrays(
@@ -234,3 +234,19 @@ def test_otsu_is_opencvs_split_of_the_bins() -> None:
         found = find_regions(values, RegionRule("otsu", components="all"))
         assert found.level == pytest.approx((split + 1) / 256 * values.max(), rel=1e-6)
         np.testing.assert_array_equal(found.mask, bins > split)
+
+
+def test_the_box_of_a_drawn_mask() -> None:
+    values = np.array([[-1, 0, 0, 0], [0, 4, 2, 0], [0, 1, 1, 0]], np.float32)
+    mask = np.zeros((3, 4), bool)
+    mask[1, 1] = mask[2, 2] = True
+    found = box_of(mask, values, RegionRule())
+    assert found is not None
+    assert (found.xyxy, found.area) == ((1, 1, 3, 3), 2)
+    assert found.score == pytest.approx((4 + 2 + 1 + 1) / 4 / 4)
+    stretched = box_of(mask, values, RegionRule(normalise="minmax"))
+    assert stretched is not None
+    assert stretched.score == pytest.approx((5 + 3 + 2 + 2) / 4 / 5)
+    assert box_of(np.zeros((3, 4), bool), values, RegionRule()) is None
+    nothing = box_of(mask, np.full((3, 4), np.nan, np.float32), RegionRule())
+    assert nothing is not None and nothing.score == 0
