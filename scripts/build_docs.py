@@ -88,7 +88,7 @@ to its folder. `run` holds every field that makes the result reproducible. A row
 | `top` | best classes: `index`, `name`, `logit`, `probability` |
 | `maps` | each: `id`, `class_index`, `method`, `layer`, `file` (raw float32 `.npy` at the layer's resolution), `shape`, `to_image` (2x3 affine from the centre of cell (column, row) to image pixels), `flags` where there is something to know, such as `signed tap`; `three_valued` with `--save three-valued` (grey PNG: 0, class index + 1, 255 to ignore) |
 | `boxes` | each: `map` (id), `xyxy` (half-open pixel edges), `class_index`, `score` (mean of the map inside over its maximum), `probability` |
-| `masks` | each: `map`, `class_index`, `file` (grey PNG, 0 and 255, full size), `refine` (what drew it), `reason` when it is empty |
+| `masks` | each: `map`, `class_index`, `file` (grey PNG, 0 and 255, full size), `refine` (what drew it), `xyxy` and `score` of the box around it, `doubt`, `findings`; `reason` when it is empty |
 | `mask` | file of the first mask, or null |
 | `error` | instead of all but `file`: `kind` and `message`; the other images go on, and the exit status is 1 |
 
