@@ -5,8 +5,9 @@
 Sets: HAM10000 at 200x150 (a fixed sample, one picture a lesion) and at 600x450, ISIC 2018 artefact pictures, and from
 the small ones off-centre crops and 2x2 mosaics, where a prior for the centre cannot help. HAM10000 is split by lesion:
 the rules were developed on one half (``--half tune``) and are reported on the other (``--half report``, the default).
-With ``--unseen`` only lesions of the fifth that `benchmarks/train_ham.py` keeps for the test are taken at 200x150.
-Maps: the network's, the same network's with random weights, a centre Gaussian, and none (the same everywhere).
+With ``--unseen FILE`` only pictures that a table with a column ``image_id`` names are taken at 200x150: those whose
+lesions the network was not trained on. Maps: the network's, the same network's with random weights, a centre Gaussian,
+and none (the same everywhere).
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from camviewer.pipeline.truth import read_truth
 from camviewer.regions.refine import refine_mask
 from camviewer.regions.rules import RegionRule
 
+SOURCES = ("HAM 200x150", "HAM 600x450", "ISIC artefacts", "demo")
+OFF_CENTRE = ("crops", "mosaics")
 CROP = 0.6
 OFF = 0.25
 
@@ -65,18 +68,14 @@ def load(folder: Path, stem: str) -> Sample | None:
     return None if truth is None else Sample(stem, pixels, truth)
 
 
-def test_fifth(data: Path) -> set[str]:
-    """Return the images whose lesions `benchmarks/train_ham.py` has not trained on."""
-    from camviewer.training.datasets import read_dataset, split
-
-    images = read_dataset(data / "ham10000_200x150")
-    _, tested = split(images, 0.2, seed=1)
-    return {images.names[int(index)] for index in tested}
+def named(table: Path) -> set[str]:
+    """Return the images that a table names."""
+    with table.open(encoding="utf-8", newline="") as handle:
+        return {row["image_id"] for row in csv.DictReader(handle)}
 
 
-def ham_small(data: Path, half: str, count: int, *, unseen: bool) -> list[Sample]:
+def ham_small(data: Path, half: str, count: int, *, allowed: set[str] | None = None) -> list[Sample]:
     folder = data / "ham10000_200x150"
-    allowed = test_fifth(data) if unseen else None
     with (folder / "HAM10000_metadata.csv").open(encoding="utf-8") as handle:
         first = {row["lesion_id"]: row["image_id"] for row in reversed(list(csv.DictReader(handle)))}
     if allowed is not None:
@@ -300,7 +299,7 @@ def main() -> None:
     parser.add_argument("--method", default="gradcam")
     parser.add_argument("--tta", default="flip", help="none, flip or multiscale")
     parser.add_argument("--count", type=int, default=500, help="pictures of the large set")
-    parser.add_argument("--unseen", action="store_true", help="leave out lesions that train_ham.py has trained on")
+    parser.add_argument("--unseen", type=Path, help="CSV file of the pictures that the network has not seen")
     parser.add_argument("--half", choices=("tune", "report"), default="report")
     parser.add_argument("--refine", default=",".join(spec.name for spec in REFINEMENTS))
     parser.add_argument("--sets", help="names of the sets to measure, with commas between (default: all)")
@@ -313,18 +312,19 @@ def main() -> None:
         sheet(given.sheet)
         return
 
-    small = ham_small(given.data, given.half, given.count, unseen=given.unseen)
+    allowed = named(given.unseen) if given.unseen is not None else None
+    small = ham_small(given.data, given.half, given.count, allowed=allowed)
     large = folder_of(given.data, "ham10000_600x450", given.half)
-    tested = test_fifth(given.data)
     sets = {
         "demo": demo(given.half),
         "HAM 200x150": small,
         "HAM 600x450": large,
-        "HAM 600x450 unseen": [sample for sample in large if sample.name in tested],
+        "HAM 600x450 unseen": [sample for sample in large if allowed is not None and sample.name in allowed],
         "ISIC artefacts": folder_of(given.data, "isic2018_artefacts_512", given.half),
         "crops": list(crops(small)),
         "mosaics": list(mosaics(small)),
     }
+    sets = {name: samples for name, samples in sets.items() if samples}
     kinds: dict[str, Maps] = {}
     if given.weights is not None:
         network = Network(given.weights, given.model, given.method, given.tta, [sample.pixels for sample in small[:16]])
@@ -350,11 +350,11 @@ def main() -> None:
     print()
     for kind in kinds:
         for refine in given.refine.split(","):
-            chosen = [line.iou for line in lines if (line.map, line.refine) == (kind, refine)]
-            print(f"macro-mean IoU over {len(chosen)} sets, {kind}, {refine}: {np.mean(chosen):.3f}")
-            off = [x.iou for x in lines if (x.map, x.refine) == (kind, refine) and x.set in {"crops", "mosaics"}]
-            if off:
-                print(f"off-centre material alone: {np.mean(off):.3f}")
+            own = {line.set: line.iou for line in lines if (line.map, line.refine) == (kind, refine)}
+            for title, chosen in (("macro-mean over sources", SOURCES), ("off-centre", OFF_CENTRE)):
+                found = [own[name] for name in chosen if name in own]
+                if found:
+                    print(f"{title} ({len(found)} sets), {kind}, {refine}: IoU {np.mean(found):.3f}")
     if given.json is not None:
         given.json.write_text(json.dumps([asdict(line) for line in lines], indent=1), encoding="utf-8")
 

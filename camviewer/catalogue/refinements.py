@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from camviewer.catalogue.parameters import Parameter
 from camviewer.errors import UsageError
@@ -58,10 +58,10 @@ _GROW = Parameter(
     "grow",
     "Grow",
     "float",
-    0.8,
+    0.0,
     minimum=0.0,
     maximum=10.0,
-    help="How far the mask is widened, since experts draw outside the colour's edge.",
+    help="How far the mask is widened beyond where the colours have become those of the surroundings.",
     unit="% of the longer side",
 )
 
@@ -100,7 +100,9 @@ REFINEMENTS: tuple[RefinementSpec, ...] = (
                 maximum=10,
                 help="How often the border moves to where the colours part; 0 keeps the border of the blue channel.",
             ),
-            _GROW,
+            replace(
+                _GROW, default=0.8, help="How far the mask is widened, since experts draw outside the colour's edge."
+            ),
         ),
         "Otsu 1979; Rother et al. 2004, doi 10.1145/1015706.1015720",
     ),

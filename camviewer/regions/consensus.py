@@ -7,8 +7,8 @@ again is rarely an accident, so a candidate scores by a product of powers (`POWE
     support by other cuts, evidence per root of area, 1 - contact with the frame, compactness, distinctness
 
 and the mask is where the candidates, weighted by the fourth power of their score, have 35 % of the weight. No term
-knows where in the picture a lesion should be. The mask is then widened a little, since experts draw outside the
-colour's edge.
+knows where in the picture a lesion should be. The mask is then moved out to where the edge ends
+(`camviewer.regions.edge`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from camviewer.images.geometry import FloatMap
 from camviewer.regions.channels import channels, one_tone, otsu
+from camviewer.regions.edge import moved_out
 from camviewer.regions.find import BoolMask
 from camviewer.regions.outline import Outline, trace
 from camviewer.regions.shapes import closed, components, enlarged, filled, frame, grown, opened
@@ -80,7 +81,7 @@ def draw(work: Work, *, grow: float) -> BoolMask:
 
     Args:
         work: image and map.
-        grow: how far the mask is widened, in per cent of the longer side.
+        grow: how far the mask is widened beyond its edge, in per cent of the longer side.
     """
     total = np.zeros(work.energy.shape, dtype=np.bool_)
     energy, evidence = work.energy, trusted(work)
@@ -101,7 +102,7 @@ def draw(work: Work, *, grow: float) -> BoolMask:
             break
     if not total.any():
         return np.zeros(work.full, dtype=np.bool_)
-    wide = grown(total, round(grow / 100 * work.side)) & ~work.excluded
+    wide = grown(moved_out(work, total), round(grow / 100 * work.side)) & ~work.excluded
     return enlarged(wide, work.full)
 
 

@@ -58,15 +58,22 @@ def trace(mask: BoolMask, edge: BoolMask, seen: BoolMask, lab: Colours) -> Outli
     return Outline(border, compact, contrast, distinct)
 
 
-def _step_across(points: NDArray[np.float32], seen: BoolMask, lab: Colours) -> tuple[float, float]:
-    """Return contrast and distinctness along an outline."""
+def outward_normals(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the direction away from the region at each point (x, y) of a closed outline, length 1, ``[N, 2]``.
+
+    Of the chord over two hundredths of the outline to either side, so that single pixels do not turn it.
+    """
     reach = max(1, round(0.02 * len(points)))
     along = np.roll(points, -reach, axis=0) - np.roll(points, reach, axis=0)
     outward = np.stack([along[:, 1], -along[:, 0]], axis=1)
     outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-6)
     turning = points[:, 0] * np.roll(points[:, 1], -1) - np.roll(points[:, 0], -1) * points[:, 1]
-    if turning.sum() < 0:
-        outward = -outward
+    return np.asarray(-outward if turning.sum() < 0 else outward, dtype=np.float32)
+
+
+def _step_across(points: NDArray[np.float32], seen: BoolMask, lab: Colours) -> tuple[float, float]:
+    """Return contrast and distinctness along an outline."""
+    outward = outward_normals(points)
     chosen = np.linspace(0, len(points) - 1, min(len(points), _POINTS)).astype(int)
     step = max(2, round(ACROSS * max(seen.shape)))
     inner = _at(points[chosen] - step * outward[chosen], seen.shape)
