@@ -16,7 +16,7 @@ from camviewer.regions.outline import outward_normals
 from camviewer.regions.shapes import grown
 from camviewer.regions.work import Work
 
-LEVEL = 0.4
+LEVEL = 0.3
 """Share of the colour's step that is left where the outline is put."""
 
 _INSIDE = 0.03  # how far the profile reaches, as shares of the longer side
