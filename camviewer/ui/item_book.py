@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from camviewer.catalogue.diagnoses import code_of
 from camviewer.errors import ProjectError
-from camviewer.project.facts import LABEL, Fact, all_facts, facts_of
+from camviewer.project.facts import LABEL, LESION, Fact, all_facts, facts_of
 from camviewer.project.overview import MaskFigures, mask_figures
 from camviewer.project.records import ImageRecord
 from camviewer.project.store import Project
@@ -82,6 +82,13 @@ class ItemBook:
         """Return the predictions of an image, at the temperature of their network where one was fitted."""
         found = self.temperature_at(record)
         return record.top if found is None else tempered(record.top, found.value)
+
+    def siblings(self, image_id: int) -> list[int]:
+        """Return the other images of the same lesion."""
+        lesion = self._facts.get(image_id, {}).get(LESION)
+        if not lesion:
+            return []
+        return [other for other, facts in self._facts.items() if other != image_id and facts.get(LESION) == lesion]
 
     def make(self, record: ImageRecord) -> GalleryItem:
         """Return the item of an image."""

@@ -34,6 +34,7 @@ from camviewer.ui.features.helping import Helping
 from camviewer.ui.features.importing import Importing
 from camviewer.ui.features.labelling import Labelling
 from camviewer.ui.features.learning import Learning
+from camviewer.ui.features.lesions import Lesions
 from camviewer.ui.features.mapping import Mapping
 from camviewer.ui.features.opening import Opening
 from camviewer.ui.features.reporting import Reporting
@@ -88,6 +89,7 @@ class MainWindow(QMainWindow):
         self.reviewing = Reviewing(bench)
         self.comparing = Comparing(bench)
         self.labelling = Labelling(bench)
+        self.lesions = Lesions(bench)
         self.staleness = Staleness(bench)
         self.blinding = Blinding(bench)
         self.checkpoints = Checkpoints(bench)

@@ -492,6 +492,14 @@ class OpenProject(QObject):
             return NO_OUTLINE
         return self._book.outline(record, lambda class_id: (not self.blind and self.class_of(class_id)[1]) or "#FFFFFF")
 
+    def siblings(self, record: ImageRecord) -> list[GalleryItem]:
+        """Return the other images of the same lesion, in the project's order; none where nobody said which."""
+        book = self._book
+        if book is None or record.id is None:
+            return []
+        ids = [image_id for image_id in book.siblings(record.id) if image_id in self._order]
+        return [book.make(self._records[image_id]) for image_id in sorted(ids, key=self._order.__getitem__)]
+
     def top(self, record: ImageRecord) -> Top:
         """Return the predictions of an image, at the temperature of their network where one was fitted."""
         return record.top if self._book is None else self._book.top(record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from drive import pixels_shown
 from fake_engine import FakeBackend
 from PIL import Image
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QAbstractButton, QApplication
 
 from camviewer.project.facts import LABEL, REASON, set_facts
 from camviewer.ui.dialogs.accept import AUDIT, AcceptDialog, choose
@@ -109,6 +110,53 @@ def test_labels_come_from_the_table_and_one_key_shows_the_lesion(window, qtbot) 
     qtbot.waitUntil(lambda: window.bench.gallery.model.rowCount() == 2)
     window.bench.actions["same_lesion"].trigger()
     qtbot.waitUntil(lambda: window.bench.gallery.model.rowCount() == IMAGES)
+
+
+def only_picture(strip, qtbot) -> QAbstractButton:
+    """Return the one picture of the strip, once the layout shows it."""
+
+    def seen() -> list[QAbstractButton]:
+        return [button for button in strip.findChildren(QAbstractButton) if button.isVisible()]
+
+    qtbot.waitUntil(lambda: len(seen()) == 1)
+    return seen()[0]
+
+
+def test_the_other_images_of_the_lesion_stand_beside_the_image_and_lead_there(window, qtbot) -> None:
+    bench = window.bench
+    strip = bench.image.lesion
+    assert [item.name for item in strip.items()] == ["spot_1.png"]
+    assert strip.isVisible() and strip._head.text() == "1 more of this lesion"
+    bench.session.decide([2], "reviewed")
+    button = only_picture(strip, qtbot)
+    assert button.accessibleName() == "Same lesion: spot_1.png, reviewed, labelled mel"
+    qtbot.waitUntil(lambda: bench.gallery.pictures.get(button.item.path) is not None, timeout=10_000)
+    assert button.grab().toImage().pixelColor(40, 40).red() == 180  # its own picture
+    # By the keyboard: Tab reaches it, Space goes there, and the focus is on the image again.
+    button.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.keyClick(button, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: bench.session.current.position == 2 and pixels_shown(window), timeout=10_000)
+    assert [item.name for item in strip.items()] == ["spot_0.png"]
+    assert bench.canvas.view.hasFocus()
+    # By the mouse, back again.
+    button = only_picture(strip, qtbot)
+    assert button.accessibleName().startswith("Same lesion: spot_0")
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: bench.session.current.position == 1, timeout=10_000)
+    window.blinding.set_blind(True)
+    assert strip.items() == [] and not strip.isVisible()
+
+
+def test_an_image_without_a_lesion_has_no_strip_and_many_have_a_way_to_all(window, qtbot) -> None:
+    bench = window.bench
+    project = bench.session.project
+    set_facts(project, 1, {"lesion": None})
+    bench.session.refresh_items()
+    assert not bench.image.lesion.isVisible()
+    item = next(iter(bench.gallery.model.items()))
+    bench.image.lesion.set_items([replace(item, id=number) for number in range(20)])
+    assert len(bench.image.lesion.items()) == 8
+    assert bench.image.lesion._all.isVisible() and bench.image.lesion._head.text() == "20 more of this lesion"
 
 
 def test_labels_that_hardly_agree_are_said(window, qtbot) -> None:

@@ -29,19 +29,6 @@ class Labelling(QObject):
         bench.computing.model_changed.connect(self._on_model)
         bench.session.tasks.done.connect(self._on_found)
         bench.jobs.idle.connect(self._judge)
-        bench.actions.connect("same_lesion", self._show_lesion)
-
-    def _show_lesion(self) -> None:
-        """Narrow the gallery to the images of the lesion on the canvas, or widen it again."""
-        current, search = self._bench.session.current, self._bench.gallery.search
-        if search.text().startswith("lesion:"):
-            search.clear()
-            return
-        lesion = self._bench.session.facts(current.record.id or 0).get(LESION) if current is not None else None
-        if not lesion or self._bench.session.blind:
-            self._bench.say("No other image of this lesion is known.", "A table with a column lesion_id says which")
-        else:
-            search.setText(f'lesion:"{lesion}"')
 
     @Slot(object)
     def _on_project(self, _project: object) -> None:

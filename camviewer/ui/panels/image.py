@@ -11,6 +11,7 @@ from camviewer.images.geometry import Size
 from camviewer.ui.choices import Chip
 from camviewer.ui.controls import ElidedLabel, label
 from camviewer.ui.panels.flow import FlowLayout
+from camviewer.ui.panels.lesion import LesionStrip
 from camviewer.ui.sections import EmptyState, Section
 
 
@@ -83,8 +84,9 @@ class ImagePanel(Section):
         self._note.setAccessibleName("Note")
         self._note.setToolTip("Note")
         self._note.textEdited.connect(self._on_note)
+        self.lesion = LesionStrip()
         self._empty = EmptyState("image", "No image", "Open a folder or drop images here.")
-        for part in (self._head, self._data, self._file, self._flags, self._note, self._empty):
+        for part in (self._head, self._data, self._file, self.lesion, self._flags, self._note, self._empty):
             self.add(part)
         self.set_image(None)
 
