@@ -67,7 +67,7 @@ def test_lesions_stay_together_by_a_column_of_a_table_beside_the_images(dialog: 
     # Not the first column: the one whose name says that images belong together; the images' own is not offered.
     together = field(dialog, QComboBox, "Keep together")
     assert [together.itemText(i) for i in range(together.count())] == [
-        "Each image for itself",
+        "Each image alone",
         "lesion_id",
         "age",
         "Choose a table…",

@@ -146,7 +146,9 @@ class ToolRow(QWidget):
         middle = self.options if self.options.isVisibleTo(self) else self._mode
         wanted = middle.sizeHint().width()
         self._zoom.setVisible(wanted <= room - zoom)
-        self._fit.setVisible(wanted <= room - fit)
+        self._fit.setVisible(
+            middle.minimumSizeHint().width() <= room - fit
+        )  # the choice of the view gives way a little
 
     @Slot(object)
     def _on_tool(self, button: object) -> None:

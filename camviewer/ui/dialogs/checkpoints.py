@@ -22,7 +22,7 @@ from camviewer.ui.choices import SegmentedControl, Switch
 from camviewer.ui.controls import Button, label, name_control
 from camviewer.ui.dialogs.base import PanelDialog
 from camviewer.ui.dialogs.files import FileDialogs
-from camviewer.ui.sections import MessageBar
+from camviewer.ui.sections import EmptyState, MessageBar
 from camviewer.workers.training import ComparisonRequest, find_names
 
 WEIGHTS = "Checkpoints (*.safetensors *.pt *.pth *.ckpt);;All files (*)"
@@ -37,6 +37,7 @@ class CheckpointsDialog(PanelDialog):
         self._list = QListWidget()
         self._list.setMinimumHeight(150)
         self._list.setSpacing(2)
+        self._empty = EmptyState("layers", "No checkpoints yet", "Add the folder of a training, or checkpoint files.")
         name_control(self._list, "Checkpoints", tip="What is ticked is compared")
         self._list.itemChanged.connect(self._tick)
         training, files = Button("Add a training…", tip="All epochs that a training kept"), Button("Add files…")
@@ -62,6 +63,7 @@ class CheckpointsDialog(PanelDialog):
         name_control(self._path, "Images", tip="Folder, folder with one folder a class, or CSV file")
         name_control(self._truth, "True masks", tip="Folder of true masks, found by name, or COCO file")
         folder, table, truth = Button("Folder…"), Button("CSV…"), Button("Choose…", tip="Folder of true masks")
+        self._sources = (self._path, folder, table)
         folder.clicked.connect(lambda: self._choose(self._path, "Images"))
         table.clicked.connect(self._on_table)
         truth.clicked.connect(lambda: self._choose(self._truth, "True masks"))
@@ -106,6 +108,7 @@ class CheckpointsDialog(PanelDialog):
             if not any(isinstance(widget, QLineEdit) for widget in widgets):
                 line.addStretch(1)
             grid.addLayout(line, number, 1)
+        self.body.addWidget(self._empty, 1)
         self.body.addWidget(self._list, 1)
         self.body.addLayout(grid)
         self.body.addWidget(self._problem)
@@ -176,12 +179,17 @@ class CheckpointsDialog(PanelDialog):
     @Slot()
     def _tick(self) -> None:
         mine = self._images.value() == "project"
-        self._path.setEnabled(not mine)
+        for part in self._sources:
+            part.setEnabled(not mine)
+        self._list.setVisible(self._list.count() > 0)
+        self._empty.setVisible(self._list.count() == 0)
         text = self._path.text().strip()
         ready = bool(self.chosen()) and (mine or (bool(text) and Path(text).expanduser().exists()))
         count = len(self.chosen())
         self._compare.setEnabled(ready)
         self._compare.set_text(f"Compare {count}" if count > 1 else "Compare")
+        missing = "Choose the images" if count else "Add checkpoints first"
+        self._compare.setToolTip("Measure them and show their maps side by side" if ready else missing)
 
     @Slot()
     def _on_training(self) -> None:

@@ -81,7 +81,7 @@ class ExportChoices(QWidget):
         name_control(self._split, "Split", tip="Shares of train, val and test, with a fixed seed")
 
         self._together = QComboBox()
-        self._together.addItem("Each image for itself", None)
+        self._together.addItem("Each image alone", None)
         for found in find_group_columns([self._root, project.path.parent, self._root.parent]):
             self._add_column(found)
         self._together.addItem("Choose a table…", "choose")
