@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
+    QSpinBox,
     QToolButton,
     QWidget,
 )
@@ -39,6 +40,8 @@ def name_control(widget: QWidget, name: str, *, tip: str = "", key: str = "") ->
     """Give a control its accessible name and its tooltip with the key."""
     widget.setAccessibleName(name)
     widget.setToolTip(tooltip(tip or name, key))
+    if isinstance(widget, QSpinBox):
+        widget.lineEdit().setAccessibleName(name)  # what the focus is in
 
 
 def label(text: str, role: Role = "body", color: str = "", *, parent: QWidget | None = None) -> QLabel:

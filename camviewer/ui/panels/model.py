@@ -254,7 +254,7 @@ class ModelPanel(QWidget):
         row.setContentsMargins(16, 2, 10, 8)
         row.setSpacing(8)
         self._filter = QLineEdit()
-        self._filter.setPlaceholderText("Filter by name, type or shape, for example  conv 512")
+        self._filter.setPlaceholderText("Filter, for example  conv 512")
         self._filter.setAccessibleName("Filter layers")
         self._filter.setToolTip("All words must be found in name, type or shape: conv 512, relu 7x7")
         self._filter.setClearButtonEnabled(True)
