@@ -158,6 +158,7 @@ class ProjectFile:
         """
         with guard(self.path):
             if self._depth == 0:
+                self.path.stat()  # a file that was taken away still takes what is written, and nobody finds it again
                 self._connection.execute("BEGIN IMMEDIATE")
             self._depth += 1
             try:

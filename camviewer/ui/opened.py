@@ -173,6 +173,25 @@ class OpenProject(QObject):
             self.scan_ended.emit(len(self._records))
         self._show_first()
 
+    def save_as(self, path: Path) -> None:
+        """Copy the project, with the edits that it did not take, and go on with the copy."""
+        project, current = self.project, self.current
+        if project is None:
+            return
+        try:
+            with project.save_as(path) as copy:
+                written = self.undo.write_into(copy)
+        except CamviewerError as error:
+            self._say_error(error)
+            return
+        self._open(lambda: Project.open(path), scan=[], synthetic=self.synthetic)
+        if current is not None and current.record.id is not None:
+            self.show_image(current.record.id)
+        edits = {0: "", 1: "With the edit that could not be written before"}
+        self.said.emit(
+            f"Saved as {path.name}.", edits.get(written, f"With {written} edits that could not be written before"), "ok"
+        )
+
     def close_project(self) -> None:
         """Close the project; it is its own autosave."""
         self.tasks.drop("scan")
@@ -535,7 +554,10 @@ class OpenProject(QObject):
     def _say_error(self, error: CamviewerError) -> None:
         if error.details:
             log.warning("%s: %s", error.message, error.details)
-        self.said.emit(error.message, "", "bad")
+        waits = isinstance(error, ProjectError) and self.undo.unwritten
+        self.said.emit(
+            error.message, "The edit is kept; File, Save project as writes it elsewhere" if waits else "", "bad"
+        )
 
     def _editable(self) -> tuple[Project | None, int]:
         if self.project is None or self.current is None or self.current.record.id is None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Hashable
 from PySide6.QtCore import QObject, Signal, Slot
 
 from camviewer.errors import CamviewerError
-from camviewer.project.edits import Edit
+from camviewer.project.edits import Edit, EditConflictError, apply
+from camviewer.project.file import now
 from camviewer.project.history import History, Step
 from camviewer.project.store import Project
 
@@ -30,28 +31,58 @@ class Undo(QObject):
         super().__init__(parent)
         self._history: History | None = None
         self._on_error = on_error
+        self._unwritten: list[Edit] = []
 
     def set_project(self, project: Project | None) -> None:
         """Begin anew with another project, or none."""
         self._history = History(project) if project is not None else None
+        self._unwritten.clear()
         self.changed.emit()
 
     def do(self, make: Callable[[], Edit | None], label: str, *, merge: Hashable = None) -> bool:
-        """Make an edit and write it; return whether it is written or nothing was to change."""
+        """Make an edit and write it; return whether it is written or nothing was to change.
+
+        An edit that the project does not take, because its disk is full or gone, is kept for `write_into`.
+        """
         history = self._history
         if history is None:
             return False
+        edit: Edit | None = None
         try:
             edit = make()
             if edit is None:
                 return True
             step = history.do(edit, label, merge=merge)
         except CamviewerError as error:
+            if edit is not None and not isinstance(error, EditConflictError):
+                self._unwritten.append(edit)
             self._on_error(error)
             return False
         self.done.emit(step, "do")
         self.changed.emit()
         return True
+
+    @property
+    def unwritten(self) -> int:
+        """How many edits are kept that the project did not take."""
+        return len(self._unwritten)
+
+    def write_into(self, copy: Project) -> int:
+        """Write the edits that the project did not take into a copy of it; return how many fit.
+
+        The newest come first: of several tries at the same region the last one counts.
+
+        Raises:
+            ProjectError: when the copy does not take them either.
+        """
+        written = 0
+        for edit in reversed(self._unwritten):
+            try:
+                apply(copy, edit, now=now())
+                written += 1
+            except EditConflictError:
+                continue  # an earlier try at what is written already
+        return written
 
     def end_merging(self) -> None:
         """Let the next edit be a step of its own."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Slot
 
 from camviewer.project.records import ImageRecord
-from camviewer.project.store import Project
+from camviewer.project.store import SUFFIX, Project
 from camviewer.ui.bench import Bench
 from camviewer.ui.demo import Demo, find_demo
 from camviewer.ui.dialogs.locate import LocateDialog
@@ -29,6 +29,7 @@ class Opening(QObject):
         on("open_images", self.choose_images)
         on("open_project", self.choose_project)
         on("locate_images", self.locate_images)
+        on("save_as", self.save_as)
         on("open_demo", self.open_demo)
         on("open_model", self.choose_model)
         on("close_project", bench.session.close_project)
@@ -90,6 +91,16 @@ class Opening(QObject):
         path = self._bench.dialogs.project("Open project", self._bench.settings.value.last_folder)
         if path is not None:
             self._bench.session.open_project(path)
+
+    def save_as(self) -> None:
+        """Ask where a copy of the project is to lie, and go on with it."""
+        project = self._bench.session.project
+        if project is None:
+            return
+        suggested = str(project.path.with_name(f"{project.path.stem} copy{SUFFIX}"))
+        path = self._bench.dialogs.new_file("Save project as", suggested, f"Projects (*{SUFFIX})")
+        if path is not None:
+            self._bench.session.save_as(path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX))
 
     @Slot()
     def choose_model(self) -> None:
