@@ -13,6 +13,8 @@ TRAINABLE = tuple(
 )
 """Architectures that can be given a pooling head, our own first."""
 
+BACKGROUND = 0.1
+"""Pictures of the surroundings beside each batch, share of it, unless something else is asked for."""
 MOSAICS = 0.25
 """Mosaics beside each batch, share of it, unless something else is asked for."""
 
@@ -100,13 +102,13 @@ TRAINING: tuple[Parameter, ...] = (
     Parameter("augmentation", "Augmentation", "bool", True, help="Mirror, crop, tint and hide parts at random"),
     Parameter(
         "background",
-        "Background class",
+        "Surroundings",
         "float",
-        0.0,
+        BACKGROUND,
         0.0,
         1.0,
-        help="Share of pictures made from corners, a class of their own, so that maps point at the object; 0.15 suits "
-        "pictures whose classes are all objects on the same ground",
+        help="Pictures made from corners beside each batch, as a share of it; they belong to no class, so that maps "
+        "point at the object. 0 where the corners belong to the class as well",
     ),
     Parameter(
         "mosaics",

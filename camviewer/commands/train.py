@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camviewer.catalogue.architectures import architecture
-from camviewer.catalogue.training import MOSAICS
+from camviewer.catalogue.training import BACKGROUND, MOSAICS
 from camviewer.commands.arguments import architecture_help, device, fraction, seed, weights, whole
 from camviewer.commands.console import say, warn
 from camviewer.errors import UsageError
@@ -47,10 +47,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--background",
         type=fraction,
-        default=0.0,
+        default=BACKGROUND,
         metavar="SHARE",
-        help="add a class of what surrounds the objects, made from the pictures' corners, so that maps point at the "
-        "object (for instance 0.15 of the pictures; default: none)",
+        help="beside each batch show what surrounds the objects, made from the pictures' corners, which belongs to no "
+        "class, so that maps point at the object (default: %(default)s of the batch; 0 for none)",
     )
     parser.add_argument(
         "--mosaics",

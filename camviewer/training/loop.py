@@ -67,7 +67,7 @@ def fit(
         network: gives logits ``[N, classes]``.
         training: what it learns from.
         settings: how.
-        classes: number of logits, the background's included.
+        classes: number of logits.
         validation: what it is judged by after each epoch; also decides on early stopping and on what is best.
         state_file: where the state is kept between epochs; if it is there and fits, training goes on from it.
         device: where to compute.
@@ -84,10 +84,10 @@ def fit(
     counts = np.bincount(training.labels, minlength=classes)
     if len(training) < 2:
         raise UsageError("Training needs at least two images.")
-    if settings.background:
-        counts[-1] += math.ceil(settings.background * len(training))
     if len(counts) > classes:
         raise UsageError(f"A label is {int(training.labels.max())}, but there are {classes} classes.")
+    if settings.background:
+        counts = np.append(counts, math.ceil(settings.background * len(training)))
     device = torch.device(device)
     # Convolutions on most devices are faster when the channels lie side by side.
     network.to(device).to(memory_format=torch.channels_last)
@@ -126,6 +126,8 @@ def fit(
                 with torch.autocast(device.type, torch.bfloat16, mixed), cancellable(cancelled):
                     given = batch_of.values.to(device, memory_format=torch.channels_last)
                     logits, scores = _scores(network, given, len(target))
+                if settings.background:
+                    logits, scores = F.pad(logits, (0, 1)), F.pad(scores, (0, 1))  # the ground's score is 0
                 loss = weighted_loss(logits, target, weights, settings.label_smoothing)
                 placed = mosaic_loss(scores, tiles, weights, settings.label_smoothing) if len(tiles) else 0.0
                 (loss + placed).backward()  # type: ignore[no-untyped-call]
@@ -183,7 +185,7 @@ def _batch(
     values = augment(values, settings.augmentation, generator)
     mosaics = math.ceil(settings.mosaics * settings.batch_size) if len(index) >= TILES else 0
     joined, tiles = join_tiles(values[: len(index)], labels, mosaics, generator)
-    labels = torch.cat([labels, torch.full((ground,), classes - 1)])
+    labels = torch.cat([labels, torch.full((ground,), classes)])
     return _Batch(_normalise(torch.cat([values, joined]), settings), labels, tiles)
 
 
@@ -314,7 +316,7 @@ def _judge(
     logits = torch.from_numpy(predict(network, validation.pixels, settings, device=device))
     target = torch.from_numpy(validation.labels)
     # A class that only the validation knows would make the weighted mean 0/0.
-    loss = F.cross_entropy(logits, target, weights.cpu().clamp_min(1e-6))
+    loss = F.cross_entropy(logits, target, weights[:classes].cpu().clamp_min(1e-6))
     confusion = confusion_matrix(validation.labels, logits.argmax(1).numpy(), classes)
     return float(loss), accuracy(confusion), balanced_accuracy(confusion), confusion
 

@@ -103,7 +103,7 @@ def train(
         if on_message is not None:
             on_message(message)
 
-    classes = settings.class_names(data.classes)
+    classes = data.classes
     network = build_network(settings, len(classes), weights=weights)
     info = model_info(settings, classes)
     if getattr(network, "transform_input", False):

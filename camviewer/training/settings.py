@@ -17,9 +17,6 @@ Scope = Literal["all", "head"]
 Weighting = Literal["balanced", "sqrt", "none"]
 Schedule = Literal["one_cycle", "constant"]
 
-BACKGROUND = "background"
-"""Name of the class of `TrainSettings.background`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
@@ -68,8 +65,9 @@ class TrainSettings:
         mean, std: per channel, on values in 0..1.
         augmentation: random changes of training pictures.
         background: pictures of what surrounds the objects, as a share of the training pictures, made from their corners
-            (`camviewer.training.augment.surroundings`); they form a last class, `BACKGROUND`. Where every class is an
-            object on the same ground, nothing else tells a network that the ground speaks for none of them, and its
+            (`camviewer.training.augment.surroundings`). They belong to no class: in the loss they stand for one more,
+            whose score is 0 everywhere, so that scores and maps are evidence against the ground. Where every class is
+            an object on the same ground, nothing else tells a network that the ground speaks for none of them, and its
             maps point beside the object. For pictures whose corners are mostly ground; 0 for none.
         mosaics: pictures joined two by two from those of the batch and shown beside them, as a share of the batch; each
             class has to be recognised in its own tile (`camviewer.training.mosaics`), so that maps tell where a class
@@ -111,18 +109,6 @@ class TrainSettings:
             raise UsageError("The shares of background pictures and of mosaics must lie between 0 and 1.")
         if self.save_every < 0 or self.patience < 0:
             raise UsageError("Epochs between checkpoints and patience must not be negative.")
-
-    def class_names(self, classes: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the classes of a network that is trained on pictures of `classes`.
-
-        Raises:
-            UsageError: when a class of the data has the name of the background.
-        """
-        if not self.background:
-            return classes
-        if BACKGROUND in classes:
-            raise UsageError(f"The pictures have a class {BACKGROUND} already. Train without a background share.")
-        return (*classes, BACKGROUND)
 
     def fingerprint(self) -> str:
         """Return what must be equal for a training to be continued."""

@@ -136,8 +136,7 @@ def train_work(request: TrainRequest) -> Work:
             chosen = request.settings(architecture_of(weights))
         data = read_source(request.source)
         watch.raise_if_cancelled()
-        classes = chosen.class_names(data.classes)
-        watch.part(DataFound(classes, tuple(int(count) for count in data.counts()), data.skipped))
+        watch.part(DataFound(data.classes, tuple(int(count) for count in data.counts()), data.skipped))
         if not has_state(request.out):  # a training that goes on keeps what it was begun with
             remember(request)
         return train(
