@@ -195,22 +195,18 @@ def _vjp(logits: Tensor, tensors: list[Tensor], wanted: Tensor, *, last: bool) -
     """Return ``[T, *shape]`` for each tensor: all targets in one backward pass, or one by one where that fails."""
     if len(wanted) > 1:
         try:
-            grads = torch.autograd.grad(
-                logits, tensors, wanted, is_grads_batched=True, retain_graph=True, allow_unused=True
-            )
-            return [_or_zero(g, t, len(wanted)) for g, t in zip(grads, tensors, strict=True)]
+            # Not is_grads_batched, which has no rule for convolutions and takes the targets one by one.
+            return list(torch.vmap(lambda row: _one_vjp(logits, tensors, row, keep=True))(wanted))
         except torch.OutOfMemoryError:
             raise
         except RuntimeError:
             pass  # an operation without a batching rule, for example a custom autograd function
-    single = []
-    for number, row in enumerate(wanted):
-        keep = not last or number + 1 < len(wanted)
-        single.append(torch.autograd.grad(logits, tensors, row, retain_graph=keep, allow_unused=True))
-    return [
-        torch.stack([g[i] if g[i] is not None else torch.zeros_like(t) for g in single]) for i, t in enumerate(tensors)
+    single = [
+        _one_vjp(logits, tensors, row, keep=not last or number + 1 < len(wanted)) for number, row in enumerate(wanted)
     ]
+    return [torch.stack([grads[i] for grads in single]) for i in range(len(tensors))]
 
 
-def _or_zero(gradient: Tensor | None, tensor: Tensor, count: int) -> Tensor:
-    return gradient if gradient is not None else tensor.new_zeros((count, *tensor.shape))
+def _one_vjp(logits: Tensor, tensors: list[Tensor], row: Tensor, *, keep: bool) -> tuple[Tensor, ...]:
+    grads = torch.autograd.grad(logits, tensors, row, retain_graph=keep, allow_unused=True)
+    return tuple(torch.zeros_like(t) if g is None else g for g, t in zip(grads, tensors, strict=True))

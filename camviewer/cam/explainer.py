@@ -305,15 +305,14 @@ class Explainer:
         def record(place: int) -> ActivationMap:
             part, i = divmod(place, len(classes))
             method, layer, values, geometry, seconds, flags = parts[part]
+            if place == 0:
+                seconds += shared
+            noted = flags[i]
+            if not noted:  # in short, since there may be a thousand
+                return ActivationMap(classes[i], method, layer, values[i], geometry, seconds)
+            precision = "fast" if "bfloat16" in noted else "exact"
             return ActivationMap(
-                classes[i],
-                method,
-                layer,
-                values[i],
-                geometry,
-                seconds + (shared if place == 0 else 0.0),
-                "fast" if "bfloat16" in flags[i] else "exact",
-                tuple(sorted(flags[i])),
+                classes[i], method, layer, values[i], geometry, seconds, precision, tuple(sorted(noted))
             )
 
         return Records(len(parts) * len(classes), record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, overload
 
@@ -45,9 +45,18 @@ class Records(Sequence[Record], Generic[Record]):
         if isinstance(place, slice):
             return tuple(self[i] for i in range(*place.indices(self._count)))
         place = range(self._count)[place]
-        if place not in self._made:
-            self._made[place] = self._make(place)
-        return self._made[place]
+        found = self._made.get(place)
+        if found is None:
+            found = self._made[place] = self._make(place)
+        return found
+
+    def __iter__(self) -> Iterator[Record]:
+        made, make = self._made, self._make
+        for place in range(self._count):
+            found = made.get(place)
+            if found is None:
+                found = made[place] = make(place)
+            yield found
 
 
 @dataclass(frozen=True, slots=True)

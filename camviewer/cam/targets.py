@@ -69,14 +69,20 @@ def rows(targets: Sequence[Target], classes: int, *, like: Tensor | torch.device
 def combined(targets: Sequence[Target], W: Tensor) -> Tensor:
     """Return ``rows(targets) @ W`` for `W` ``[classes, K]`` without the mostly empty matrix, ``[T, K]``.
 
+    For every class's score that is `W` itself.
+
     Raises:
         UsageError: as `rows`.
     """
     row, column, factor = (entries.to(W.device) for entries in _entries(targets, len(W)))
+    single = torch.equal(row, torch.arange(len(targets), device=row.device))  # one class each
+    plain = bool((factor == 1).all())
+    if single and plain and torch.equal(column, torch.arange(len(W), device=column.device)):  # every class
+        return W
     weights = W[column]
-    if not bool((factor == 1).all()):
+    if not plain:
         weights *= factor[:, None].to(W)
-    if torch.equal(row, torch.arange(len(targets), device=row.device)):  # one class each
+    if single:
         return weights
     return W.new_zeros(len(targets), W.shape[1]).index_add_(0, row, weights)
 

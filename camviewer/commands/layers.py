@@ -30,7 +30,7 @@ def run(given: argparse.Namespace) -> int:
     request = load_request(given)
     from camviewer.models.load import load_classifier
 
-    summary = load_classifier(request).summary()
+    summary = load_classifier(request).summary(measure=True)
     for sentence in summary.warnings:
         warn(sentence)
     if given.json:
@@ -59,7 +59,7 @@ def to_json(summary: ModelSummary) -> dict[str, Any]:
 
 def table(layers: tuple[Layer, ...]) -> list[str]:
     """Return the rows of the table of layers, heading first."""
-    heading = ("layer", "type", "shape", "stride", "field", "parameters", "fit")
+    heading = ("layer", "type", "shape", "stride", "field", "parameters", "ms", "fit")
     rows = [heading]
     for layer in layers:
         step = layer.positions.step if layer.positions else None
@@ -71,11 +71,12 @@ def table(layers: tuple[Layer, ...]) -> list[str]:
                 "" if step is None else f"{step[0]:g}" if step[0] == step[1] else f"{step[0]:g} x {step[1]:g}",
                 "" if layer.receptive_field is None else str(layer.receptive_field),
                 f"{layer.parameters:,}",
+                "" if layer.seconds is None else f"{layer.seconds * 1000:.1f}",
                 layer.fit + (f": {layer.reason}" if layer.reason and layer.fit != "usable" else ""),
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(heading))]
-    right = {3, 4, 5}
+    right = {3, 4, 5, 6}
     return [
         "  ".join(
             text.rjust(width) if column in right else text.ljust(width)

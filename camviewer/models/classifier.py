@@ -169,11 +169,12 @@ class Classifier:
         """Return everything a panel shows, without the network.
 
         Args:
-            measure: whether to take the layers' times by one more pass; once taken they stay.
+            measure: whether to take the layers' times by two more passes; once taken they stay.
         """
         if measure and not self._seconds:
             width, height = self.preprocessing.input_size
-            image = torch.zeros(1, self.preprocessing.channels, height, width, device=self.device)
+            kind = next((p.dtype for p in self.network.parameters() if p.is_floating_point()), torch.float32)
+            image = torch.zeros(1, self.preprocessing.channels, height, width, device=self.device, dtype=kind)
             self._seconds = measure_seconds(self.network, image)
         suggested = self.suggested
         return ModelSummary(

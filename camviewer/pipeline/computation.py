@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ Pixels = NDArray[np.uint8]
 GROUP = 8
 GPU_GROUP = 32
 """Images handed over at once, on the CPU and on an accelerator. The explainer divides them by the memory there is."""
+
+_log = logging.getLogger(__name__)
 
 
 class Computation:
@@ -53,6 +56,14 @@ class Computation:
         self._explainer = _load(request, classifier)
         self.summary: ModelSummary = self._explainer.classifier.summary()
         self._told: set[str] = set()
+
+    def timed_summary(self) -> ModelSummary:
+        """Return the summary with the layers' times, from two more passes; without times where these fail."""
+        try:
+            self.summary = self._explainer.classifier.summary(measure=True)
+        except (RuntimeError, MemoryError) as error:  # memory above all; the first image will say so in its own words
+            _log.info("the layers could not be timed: %r", error)
+        return self.summary
 
     def batch_size(self, wanted: int | None, request: MapRequest) -> int:
         """Return how many images go together; `wanted`, or what suits device and methods when None."""

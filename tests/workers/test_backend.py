@@ -54,6 +54,27 @@ def test_devices_and_versions_are_reported(qtbot, engine, seen):
     assert started.versions["torch"]
 
 
+def test_a_loaded_model_has_timed_layers(qtbot, engine, seen, load):
+    engine.submit(load)
+    wait_idle(qtbot, engine)
+    (loaded,) = seen.payloads("model_loaded")
+    layers = {layer.name: layer for layer in loaded.summary.layers}
+    assert all(layer.seconds > 0 for layer in layers.values() if layer.calls)
+    assert layers["features"].seconds >= layers["features.0"].seconds + layers["features.3"].seconds
+
+
+def test_layers_that_cannot_be_timed_are_no_obstacle(qtbot, engine, seen, load, monkeypatch):
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("camviewer.models.classifier.measure_seconds", fail)
+    engine.submit(load)
+    wait_idle(qtbot, engine)
+    assert not seen.payloads("failed")
+    (loaded,) = seen.payloads("model_loaded")
+    assert all(layer.seconds is None for layer in loaded.summary.layers)
+
+
 def test_maps_are_those_of_the_pipeline(qtbot, engine, seen, load, checkpoint, pictures):
     request = MapRequest(methods=("gradcam", "cam"), classes="all")
     engine.submit(load)
