@@ -21,6 +21,7 @@ from camviewer.ui.bench import Bench
 from camviewer.ui.dialogs.files import FileDialogs
 from camviewer.ui.drop import DropOverlay, dropped_paths
 from camviewer.ui.features.annotating import Annotating
+from camviewer.ui.features.artefacts import ShowingArtefacts
 from camviewer.ui.features.blinding import Blinding
 from camviewer.ui.features.calibrating import Calibrating
 from camviewer.ui.features.checking import Checking
@@ -84,6 +85,7 @@ class MainWindow(QMainWindow):
         # A signal reaches the features in this order; none may rely on it.
         self.opening = Opening(bench)
         self.showing = Showing(bench, self.places)
+        self.artefacts = ShowingArtefacts(bench)
         self.mapping = Mapping(bench)
         self.annotating = Annotating(bench)
         self.reviewing = Reviewing(bench)

@@ -7,6 +7,7 @@ from PySide6.QtGui import (
     QColor,
     QPainter,
     QPaintEvent,
+    QPen,
 )
 from PySide6.QtWidgets import (
     QLabel,
@@ -70,9 +71,10 @@ class Swatch(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
+        # A thin edge, or white (no class) would not be seen on a light panel.
+        painter.setPen(QPen(theme().color("outline", 0.6), 1))
         painter.setBrush(self._color)
-        painter.drawRoundedRect(QRectF(self.rect()), 2, 2)
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 2, 2)
         painter.end()
 
 

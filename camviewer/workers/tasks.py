@@ -22,6 +22,7 @@ from camviewer.regions.scribbles import Scribble
 
 if TYPE_CHECKING:
     from camviewer.pipeline.explain import MapResult as MapResult
+    from camviewer.regions.artefacts import Artefacts
 
 log = logging.getLogger(__name__)
 
@@ -219,6 +220,18 @@ def snap_mask(pixels: NDArray[np.uint8], mask: BoolMask, found: ActivationMap | 
 
     values = None if found is None else found.geometry.upsample(found.values)
     return snap_to_colours(pixels, mask, values=values)
+
+
+def look_for_artefacts(pixels: NDArray[np.uint8]) -> Artefacts:
+    """Return the artefacts of an image, in masks as small as they are looked for."""
+    import cv2
+
+    from camviewer.regions.artefacts import SIDE, find_artefacts
+
+    height, width = pixels.shape[:2]
+    scale = min(1.0, SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return find_artefacts(np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8))
 
 
 def cut_out_mask(

@@ -13,8 +13,10 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QTransform
 from PySide6.QtWidgets import QWidget
 
 from camviewer.project.records import ActivationMap
+from camviewer.regions.artefacts import Artefacts
 from camviewer.regions.rules import RegionRule
 from camviewer.ui.canvas import annotate
+from camviewer.ui.canvas.artefacts import ArtefactLayer
 from camviewer.ui.canvas.geometry import Rect
 from camviewer.ui.canvas.heatmap import HeatMap
 from camviewer.ui.canvas.items import DIM, HeatItem
@@ -41,6 +43,7 @@ class DisplayView(ZoomView):
         super().__init__(parent)
         self._heat: HeatMap | None = None
         self._layer = RegionLayer()
+        self._artefacts = ArtefactLayer()
         self._rule: RegionRule | None = None
         self._live_outline = Outline([])
         self._live_visible = True
@@ -63,6 +66,7 @@ class DisplayView(ZoomView):
         self._message = ("", "")
         self._set_pixels(pixels, name)
         self._set_heat(None)
+        self.set_artefacts(None)
         self.set_regions(())
         self._restore_view()
         self._find_live()
@@ -70,6 +74,16 @@ class DisplayView(ZoomView):
     def set_regions(self, regions: Sequence[Region], *, selected: Hashable | None = None) -> None:
         """Show `regions` without emitting."""
         self._layer.set_regions(regions, selected)
+        self.viewport().update()
+
+    def set_artefacts(self, found: Artefacts | None) -> None:
+        """Set the artefacts of the image; None while they are not known."""
+        self._artefacts.set_found(found, self._pyramid.size if self._pyramid is not None else (0, 0))
+        self.viewport().update()
+
+    def set_artefacts_visible(self, visible: bool) -> None:
+        """Show or hide the artefacts."""
+        self._artefacts.visible = visible
         self.viewport().update()
 
     def set_map(self, shown: ActivationMap | None, *, live: bool = True) -> None:
@@ -277,6 +291,7 @@ class DisplayView(ZoomView):
             self._paint_swipe(painter, image)
         if self._cells_shown:
             self._paint_cells(painter, to_screen)
+        self._artefacts.paint(painter, to_screen)
         self._layer.paint(painter, to_screen, room)
         if self._live_visible and self._mode != "original" and self._live_outline:
             painter.save()

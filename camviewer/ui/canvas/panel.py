@@ -10,7 +10,9 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from camviewer.project.records import ActivationMap
+from camviewer.regions.artefacts import Artefacts
 from camviewer.regions.rules import RegionRule
+from camviewer.ui.canvas.artefacts import ArtefactLegend
 from camviewer.ui.canvas.colourbar import HeatRow
 from camviewer.ui.canvas.readout import ReadOut
 from camviewer.ui.canvas.records import (
@@ -70,6 +72,8 @@ class CanvasPanel(QWidget):
         self._readout = ReadOut(self.view)
         self._cells = label("", "caption", "text-2", parent=self.view)
         self._cells.hide()
+        self._legend = ArtefactLegend(self.view)
+        self._artefacts_wanted = False
         self._class_name = ""
         self._score: float | None = None
         self._paint_class = PaintClass()
@@ -119,6 +123,7 @@ class CanvasPanel(QWidget):
         """
         self._class_name, self._score = "", None
         self.view.set_image(pixels, name)
+        self._legend.set_found(None)
         self._after_heat()
         self._enable()
 
@@ -220,6 +225,18 @@ class CanvasPanel(QWidget):
     def set_cells_shown(self, shown: bool) -> None:
         """Show or hide the borders of the map's cells."""
         self.view.set_cells_shown(shown)
+
+    def set_artefacts(self, found: Artefacts | None) -> None:
+        """Set the artefacts of the image; None while they are not known."""
+        self.view.set_artefacts(found)
+        self._legend.set_found(found)
+        self._place()
+
+    def set_artefacts_visible(self, visible: bool) -> None:
+        """Show or hide the artefacts and what their hatchings mean."""
+        self._artefacts_wanted = visible
+        self.view.set_artefacts_visible(visible)
+        self._place()
 
     def set_page(self, page: QWidget | None) -> None:
         """Show a page in the place of tools and image, or the image again; the colour map stays below."""
@@ -333,6 +350,8 @@ class CanvasPanel(QWidget):
         """Put the read-out under the image where there is room, else along the lower edge of the canvas."""
         image = self.view.image_rect()
         room = self.view.rect()
+        self._legend.setVisible(self._artefacts_wanted and not image.isEmpty())
+        self._legend.move(12, 12)
         if image.isEmpty():
             self._readout.hide()
             return

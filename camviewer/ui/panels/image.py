@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QLineEdit, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 
 from camviewer.images.geometry import Size
 from camviewer.ui.choices import Chip
-from camviewer.ui.controls import ElidedLabel, label
+from camviewer.ui.controls import Button, ElidedLabel, label
 from camviewer.ui.panels.flow import FlowLayout
 from camviewer.ui.panels.lesion import LesionStrip
 from camviewer.ui.sections import EmptyState, Section
@@ -45,6 +45,7 @@ FLAGS: tuple[tuple[str, str], ...] = (
     ("ruler", "Ruler"),
     ("vignette", "Dark corner"),
     ("ink", "Ink"),
+    ("sticker", "Sticker"),
     ("gel", "Gel"),
     ("out of focus", "Out of focus"),
     ("poor map", "Poor map"),
@@ -79,6 +80,15 @@ class ImagePanel(Section):
             chip.toggled.connect(self._on_flags)
             self._chips[name] = chip
             flow.addWidget(chip)
+        self._suggested: tuple[str, ...] = ()
+        self._suggestion = QWidget()
+        self._found = ElidedLabel("", "caption", "text-2")
+        self._set = Button("Set", "link", tip="Set the flags that were found in the image")
+        self._set.clicked.connect(self._on_set)
+        row = QHBoxLayout(self._suggestion)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._found, 1)
+        row.addWidget(self._set)
         self._note = QLineEdit()
         self._note.setPlaceholderText("Add a note")
         self._note.setAccessibleName("Note")
@@ -86,7 +96,16 @@ class ImagePanel(Section):
         self._note.textEdited.connect(self._on_note)
         self.lesion = LesionStrip()
         self._empty = EmptyState("image", "No image", "Open a folder or drop images here.")
-        for part in (self._head, self._data, self._file, self.lesion, self._flags, self._note, self._empty):
+        for part in (
+            self._head,
+            self._data,
+            self._file,
+            self.lesion,
+            self._suggestion,
+            self._flags,
+            self._note,
+            self._empty,
+        ):
             self.add(part)
         self.set_image(None)
 
@@ -97,6 +116,7 @@ class ImagePanel(Section):
             part.setVisible(facts is not None)
         self._empty.setVisible(facts is None)
         if facts is None:
+            self._show_suggestion()
             return
         self._head.set_full_text(facts.label or facts.name)
         pairs = ", ".join(value if key.lower() in _PLAIN else f"{key} {value}" for key, value in facts.metadata)
@@ -110,8 +130,19 @@ class ImagePanel(Section):
             chip.blockSignals(True)
             chip.setChecked(name in facts.flags)
             chip.blockSignals(False)
+        self._show_suggestion()
         if self._note.text() != facts.note:
             self._note.setText(facts.note)
+
+    def set_suggestions(self, flags: tuple[str, ...]) -> None:
+        """Suggest flags; those that are set already are not mentioned."""
+        self._suggested = flags
+        self._show_suggestion()
+
+    def _show_suggestion(self) -> None:
+        missing = [title for name, title in FLAGS if name in self._suggested and not self._chips[name].isChecked()]
+        self._suggestion.setVisible(self._facts is not None and bool(missing))
+        self._found.set_full_text(f"Found: {', '.join(missing).lower()}")
 
     def flags(self) -> tuple[str, ...]:
         """Return the flags that are set: those shown here in order, then others that the image carries."""
@@ -120,7 +151,17 @@ class ImagePanel(Section):
 
     @Slot()
     def _on_flags(self) -> None:
+        self._show_suggestion()
         self.flags_changed.emit(self.flags())
+
+    @Slot()
+    def _on_set(self) -> None:
+        for name in self._suggested:
+            chip = self._chips[name]
+            chip.blockSignals(True)
+            chip.setChecked(True)
+            chip.blockSignals(False)
+        self._on_flags()
 
     @Slot(str)
     def _on_note(self, text: str) -> None:

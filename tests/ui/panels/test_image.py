@@ -53,3 +53,16 @@ def test_another_image_tells_nothing(panel, collected) -> None:
     assert panel._empty.isVisible()
     assert notes == []
     assert flags == []
+
+
+def test_what_was_found_is_suggested_and_set_at_a_click(panel, collected) -> None:
+    flags = collected(panel.flags_changed)
+    panel.set_suggestions(("hair", "ruler"))
+    assert panel._found.full_text() == "Found: hair"  # the ruler is set already
+    panel._set.click()
+    assert flags == [("hair", "ruler", "own flag")]
+    assert not panel._suggestion.isVisible()
+    panel._chips["hair"].click()
+    assert panel._suggestion.isVisible()
+    panel.set_image(None)
+    assert not panel._suggestion.isVisible()
