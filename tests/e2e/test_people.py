@@ -486,13 +486,17 @@ def pick_files(*names: str) -> Steps:
     yield lambda: shown(QFileDialog) is not None
     dialog = shown(QFileDialog)
     views = [view for view in dialog.findChildren(QAbstractItemView) if view.objectName() in ("listView", "treeView")]
+    yield lambda: any(view.isVisible() for view in views)
     view = next(view for view in views if view.isVisible())
-    yield lambda: view.model().rowCount(view.rootIndex()) >= len(names)
+
+    def listed() -> list[str]:
+        model, root = view.model(), view.rootIndex()
+        return [model.index(row, 0, root).data() for row in range(model.rowCount(root))]
+
+    yield lambda: set(names) <= set(listed())
     for number, name in enumerate(names):
-        rows = range(view.model().rowCount(view.rootIndex()))
-        row = next(row for row in rows if view.model().index(row, 0, view.rootIndex()).data() == name)
         how = {"modifiers": CONTROL} if number else {}
-        yield from mouse.item(view, row, **how)
+        yield from mouse.item(view, listed().index(name), **how)
     (button,) = [b for b in dialog.findChildren(QWidget) if name_of(b).replace("&", "") == "Open" and b.isVisible()]
     yield from mouse.click(button)
     yield lambda: shown(QFileDialog) is None
