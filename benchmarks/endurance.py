@@ -76,10 +76,12 @@ def main() -> int:
     with workplace(given.images, most=max(20, int(2000 * given.scale))) as folder:
         day = Day(folder, given.checkpoints, given.scale, samples, done, rounds=ROUNDS * given.days)
         status = run(["--safe-mode", str(folder / "images"), "--model", str(given.checkpoints[0])], day.script)
-    print(f"{'round':>5} {'minutes':>8} {'memory':>8} {'of it thumbnails':>17} {'files':>6} {'threads':>8}")
-    for sample in samples:
-        print(f"{sample['round']:5.0f} {sample['minutes']:8.1f} {sample['memory']:5.0f} MB "
-              f"{sample['thumbnails']:14.0f} MB {sample['files']:6.0f} {sample['threads']:8.0f}")  # fmt: skip
+    print("round  minutes    memory  allocated  thumbnails  files  threads")
+    for found in samples:
+        print(
+            f"{found['round']:5.0f} {found['minutes']:8.1f} {found['memory']:6.0f} MB {found['allocated']:7.0f} MB "
+            f"{found['thumbnails']:8.0f} MB {found['files']:6.0f} {found['threads']:8.0f}"
+        )
     print(", ".join(f"{count:,} {what}" for what, count in done.items()))
     print(f"exit status {status}; complaints: {len(complaints.heard)}", *dict.fromkeys(complaints.heard), sep="\n  ")
     if given.json:
@@ -101,16 +103,48 @@ def workplace(images: Path, *, most: int) -> Iterator[Path]:
         yield folder
 
 
+class AllocatorFigures(ctypes.Structure):
+    """glibc's ``struct mallinfo2``."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        )
+    )
+
+
+def allocated() -> float:
+    """Give free memory back; return the megabytes that the allocator has handed out, 0 without glibc."""
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.malloc_trim(0)
+        libc.mallinfo2.restype = AllocatorFigures
+        found = libc.mallinfo2()
+    except (OSError, AttributeError):
+        return 0.0
+    return (found.uordblks + found.hblkhd) / 2**20
+
+
 def sample(number: int, since: float, window: MainWindow) -> dict[str, float]:
     """Return what the process holds."""
     gc.collect()
-    if hasattr(ctypes, "CDLL") and sys.platform.startswith("linux"):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is free goes back, so that what is left is in use
+    in_use = allocated()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return {
         "round": number,
         "minutes": (time.monotonic() - since) / 60,
         "memory": pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
+        "allocated": in_use,
         "thumbnails": window.bench.gallery.pictures.used / 2**20,
         "files": len(list(Path("/proc/self/fd").iterdir())),
         "threads": len(list(Path("/proc/self/task").iterdir())),
