@@ -233,7 +233,7 @@ class Day:
             if number % 3 == 2:
                 window.bench.actions["undo"].trigger()
                 self.done["undone"] += 1
-            elif number % 7 == 6:
+            elif number % 7 == 0:
                 window.reviewing.mark_reviewed()
 
     def cancel(self, window: MainWindow) -> Generator[Condition]:
