@@ -47,6 +47,7 @@ from camviewer.training.segmentation.views import view
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 from demo.sets import fresh  # noqa: E402
+from train_ham import SPLIT  # noqa: E402
 
 SIZE = (128, 96)
 BATCH = 16
@@ -204,7 +205,7 @@ def ham(given: argparse.Namespace) -> tuple[list[Path], list[Path]]:
     listed = read_dataset(given.data)
     files = {path.stem: path for path in given.data.rglob("*.jpg")}
     rng = np.random.default_rng(0)
-    learnt, unseen = (rng.permutation(indices) for indices in split(listed, 0.2, seed=1))
+    learnt, unseen = (rng.permutation(indices) for indices in split(listed, 0.2, seed=SPLIT))
     # One picture a lesion, so that the judged ones are independent of each other.
     unseen = unseen[np.unique(listed.groups[unseen], return_index=True)[1]]
     parts = [
