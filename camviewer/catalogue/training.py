@@ -80,7 +80,15 @@ NETWORK: tuple[Parameter, ...] = (
 TRAINING: tuple[Parameter, ...] = (
     Parameter("epochs", "Epochs", "int", 20, 1, 10_000, help="Passes over the training pictures"),
     Parameter("batch_size", "Batch size", "int", 32, 2, 4096, help="Pictures in a step"),
-    Parameter("learning_rate", "Learning rate", "float", 1e-3, 1e-7, 9.0, help="Highest rate"),
+    Parameter(
+        "learning_rate",
+        "Learning rate",
+        "float",
+        0.0,
+        0.0,
+        9.0,
+        help="Highest rate; 0 takes 0.001 from random weights and 0.0005 from learnt ones",
+    ),
     Parameter(
         "schedule",
         "Schedule",

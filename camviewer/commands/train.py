@@ -12,7 +12,7 @@ from camviewer.catalogue.training import BACKGROUND, MOSAICS
 from camviewer.commands.arguments import architecture_help, device, fraction, seed, weights, whole
 from camviewer.commands.console import say, warn
 from camviewer.errors import UsageError
-from camviewer.training.settings import PLAIN, Augmentation, TrainSettings, new_options
+from camviewer.training.settings import PLAIN, Augmentation, TrainSettings, new_options, usual_rate
 
 if TYPE_CHECKING:
     from camviewer.training.settings import EpochReport
@@ -38,7 +38,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--column", help="column of a CSV file that holds the class")
     parser.add_argument("--epochs", type=whole, default=20)
     parser.add_argument("--batch-size", type=whole, default=32)
-    parser.add_argument("--lr", type=float, default=1e-3, help="highest learning rate (default: 0.001)")
+    parser.add_argument("--lr", type=float, help="highest learning rate (default: 0.001; 0.0005 with --weights)")
     parser.add_argument("--schedule", choices=("one_cycle", "constant"), default="one_cycle")
     parser.add_argument("--input-size", type=whole, help="side of the input (default: the architecture's own)")
     parser.add_argument("--only-head", action="store_true", help="train the last layer alone")
@@ -85,7 +85,7 @@ def settings_of(given: argparse.Namespace, arch: str) -> TrainSettings:
         options=new_options(spec, given.finer),
         epochs=given.epochs,
         batch_size=given.batch_size,
-        learning_rate=given.lr,
+        learning_rate=usual_rate(given.weights is not None) if given.lr is None else given.lr,
         schedule=given.schedule,
         scope="head" if given.only_head else "all",
         class_weights=given.class_weights,

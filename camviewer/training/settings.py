@@ -115,6 +115,11 @@ class TrainSettings:
         return json.dumps(asdict(replace(self, save_every=0)), sort_keys=True)
 
 
+def usual_rate(learnt: bool) -> float:
+    """Return the highest learning rate where none is asked for: less for a network that has `learnt` before."""
+    return 5e-4 if learnt else 1e-3
+
+
 def new_options(spec: ArchitectureSpec, finer: int = 0) -> dict[str, Any]:
     """Return the options of a network that is trained from random weights.
 

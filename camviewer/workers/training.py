@@ -18,7 +18,7 @@ from camviewer.pipeline.comparison import Comparison as Comparison
 from camviewer.pipeline.comparison import ComparisonRequest as ComparisonRequest
 from camviewer.pipeline.comparison import RowDone as RowDone
 from camviewer.pipeline.devices import cores
-from camviewer.training.settings import PLAIN, Augmentation, TrainSettings, new_options
+from camviewer.training.settings import PLAIN, Augmentation, TrainSettings, new_options, usual_rate
 from camviewer.training.settings import EpochReport as EpochReport
 from camviewer.workers.jobs import JobKind, LoadRequest, Work
 
@@ -76,7 +76,7 @@ class TrainRequest:
             options=new_options(spec, finer),
             epochs=int(values["epochs"]),
             batch_size=int(values["batch_size"]),
-            learning_rate=float(values["learning_rate"]),
+            learning_rate=float(values["learning_rate"]) or usual_rate(values["start"] != "random"),
             schedule="constant" if values["schedule"] == "constant" else "one_cycle",
             scope="head" if values["scope"] == "head" else "all",
             class_weights=_weighting(values["class_weights"]),

@@ -101,6 +101,9 @@ def test_settings_are_those_of_the_form() -> None:
 
     values = {parameter.name: parameter.default for parameter in (*NETWORK, *TRAINING)}
     request = TrainRequest(Path("a"), Path("b"), values)
+    assert request.settings().learning_rate == 1e-3
+    assert replace(request, values={**values, "start": "published"}).settings().learning_rate == 5e-4
+    assert replace(request, values={**values, "learning_rate": 0.01}).settings().learning_rate == 0.01
     assert request.settings() == replace(request.settings(), arch="camnet", epochs=20, batch_size=32)
     assert request.weights() is None
     with pytest.raises(UsageError, match="fine maps"):
