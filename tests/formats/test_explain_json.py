@@ -191,7 +191,7 @@ from pathlib import Path
 from explained import ExplainedMap, ExplainWriter, TOP, a_map, a_mask, a_run
 from camviewer.errors import ExportError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
 done = 0
 with ExplainWriter(Path(sys.argv[1]), a_run()) as writer:
     try:
@@ -204,6 +204,7 @@ with ExplainWriter(Path(sys.argv[1]), a_run()) as writer:
     if sys.argv[2] == "finish":
         writer.finish()
 print(done)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))  # coverage writes too
 """
 
 

@@ -259,6 +259,7 @@ try:
     export(ExportRequest(Path(sys.argv[1]), sys.argv[3], Path(sys.argv[2])))
 except ExportError as error:
     print(error.message)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))  # coverage writes too
 """
 
 
