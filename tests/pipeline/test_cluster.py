@@ -6,7 +6,9 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -128,3 +130,91 @@ def test_the_engine_needs_ray_to_be_there(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match="not installed"):
         cluster.on_cluster()
+
+
+class Ray(ModuleType):
+    """As much of Ray as runs in this process: it starts or not, and maps a table or stops on the way."""
+
+    class RayError(Exception):
+        pass
+
+    def __init__(self, *, starts: bool = True, stops: bool = False) -> None:
+        super().__init__("ray")
+        self.data, self.exceptions = self, self
+        self.__path__: list[str] = []
+        self.DataContext, self.execution_options = self, SimpleNamespace()
+        self._starts, self._stops, self.running = starts, stops, False
+
+    def is_initialized(self) -> bool:
+        return self.running
+
+    def init(self, **_options: object) -> None:
+        if not self._starts:
+            raise RuntimeError("no node")
+        self.running = True
+
+    def shutdown(self) -> None:
+        self.running = False
+
+    def get_current(self) -> Ray:
+        return self
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 2.0}
+
+    def ActorPoolStrategy(self, *, size: int) -> int:
+        return size
+
+    def from_items(self, items: list[dict[str, bytes]], *, override_num_blocks: int) -> Ray:
+        assert override_num_blocks == len(items)
+        self._items = items
+        return self
+
+    def map_batches(self, worker: type, *, fn_constructor_args: tuple, compute: int, **_options: object) -> Ray:
+        assert compute == 2
+        self._workers = [worker(*fn_constructor_args) for _ in range(compute)]
+        return self
+
+    def iter_rows(self) -> Iterator[dict[str, object]]:
+        for number, item in enumerate(self._items):
+            if self._stops and number:
+                raise self.RayError("an actor died")
+            (row,) = self._workers[number % 2]({"group": np.array([item["group"]], dtype=object)})["rows"]
+            yield {"rows": row}
+
+
+def with_ray(monkeypatch: pytest.MonkeyPatch, ray: Ray) -> None:
+    for name in ("ray", "ray.data"):
+        monkeypatch.setitem(sys.modules, name, ray)
+
+
+def test_groups_travel_there_and_back(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The own half of the work, without a cluster's processes."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    assert main(arguments(inputs, here)) == 1
+    ray = Ray()
+    with_ray(monkeypatch, ray)
+    assert main([*arguments(inputs, there), "--engine", "ray"]) == 1
+    assert_same(here, there)
+    assert not ray.running
+
+
+@pytest.mark.parametrize(
+    ("ray", "words"),
+    [
+        (Ray(starts=False), "The cluster cannot be reached or started. Try again."),
+        (Ray(stops=True), "The cluster stopped computing. Its own log tells why."),
+    ],
+)
+def test_a_cluster_that_fails_is_one_sentence(
+    ray: Ray,
+    words: str,
+    inputs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with_ray(monkeypatch, ray)
+    assert main([*arguments(inputs, tmp_path / "out"), "--engine", "ray"]) == 2
+    assert words in capsys.readouterr().err
+    assert not ray.running

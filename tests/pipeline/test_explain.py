@@ -6,16 +6,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from probe import draw_pixels
 
 from camviewer.cam.requests import Explanation, MapRequest
 from camviewer.errors import Cancelled, MethodError, UsageError
+from camviewer.formats.explain_reader import read_explain
 from camviewer.images.geometry import Geometry, plan_input
 from camviewer.models.records import LoadRequest
 from camviewer.pipeline.computation import GROUP, Computation
 from camviewer.pipeline.decoder import Decoder
-from camviewer.pipeline.explain import Failure, explain_group, explain_image, find_in_map
+from camviewer.pipeline.explain import (
+    Failure,
+    complete,
+    explain_folder,
+    explain_group,
+    explain_image,
+    failure_of,
+    find_images,
+    find_in_map,
+)
 from camviewer.pipeline.overlays import overlay
+from camviewer.pipeline.settings import ExplainSettings
 from camviewer.project.records import ActivationMap, Run
 from camviewer.regions.rules import RegionRule
 
@@ -42,8 +54,6 @@ class Stub:
 
 @pytest.fixture
 def files(tmp_path):
-    from PIL import Image
-
     paths = []
     for index, value in enumerate((10, 255, 30, 40)):
         paths.append(tmp_path / f"{index}.png")
@@ -145,3 +155,45 @@ def test_an_overlay_draws_box_and_outline_over_the_image():
     assert tuple(drawn[20, 30]) == (255, 255, 255)
     assert tuple(drawn[5, 30]) == tuple(drawn[44, 30]) == (255, 255, 255)
     assert tuple(drawn[25, 30]) == (0, 0, 0)
+
+
+def test_a_missing_memory_is_said_and_other_errors_go_to_the_log(files, caplog):
+    assert failure_of(files[0], MemoryError()) == Failure(
+        "memory", "0.png cannot be computed. There is not enough memory for it."
+    )
+    found = failure_of(files[0], ValueError("secret"))
+    assert (found.kind, found.message) == ("unexpected", "0.png cannot be computed. The log tells why.")
+    assert "secret" in caplog.text
+
+
+def test_a_region_that_fails_is_the_failure_of_its_image(computation, tmp_path, monkeypatch):
+    def fail(*_arguments, **_options):
+        raise ZeroDivisionError
+
+    pixels = draw_pixels(0, width=40, height=30)
+    explanation = computation.explain(pixels, MapRequest())
+    monkeypatch.setattr("camviewer.pipeline.explain.find_in_map", fail)
+    result = complete(tmp_path / "a.png", pixels, explanation, RegionRule())
+    assert result.error == Failure("unexpected", "a.png cannot be computed. The log tells why.")
+    assert result.size == (40, 30) and result.maps == ()
+    settings = ExplainSettings((tmp_path,), tmp_path / "out", computation.request, rule=RegionRule())
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    report = explain_folder(settings, find_images([tmp_path]), computation)
+    assert (report.images, report.failed) == (1, 1)
+    (row,) = read_explain(tmp_path / "out").images
+    assert row.error == ("unexpected", "a.png cannot be computed. The log tells why.")
+
+
+def test_three_valued_masks_have_room_for_254_classes(tmp_path):
+    load = LoadRequest(model="squeezenet1_1", input_size=64)
+    settings = ExplainSettings((tmp_path,), tmp_path / "out", load, save=("three-valued",))
+    with pytest.raises(UsageError, match="at most 254 classes, and the model has 1000"):
+        explain_folder(settings, [], Computation(load))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_images_is_named(tmp_path):
+    with pytest.raises(UsageError, match="There are no images in"):
+        find_images([tmp_path])
+    with pytest.raises(UsageError, match="gone"):
+        find_images([tmp_path / "gone"])
