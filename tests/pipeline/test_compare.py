@@ -137,6 +137,31 @@ def test_unlabelled_images_are_shown_for_what_the_reference_predicts(material: P
         assert set(image.shown) == {image.predicted[found.reference][0]}
 
 
+@pytest.mark.parametrize(
+    ("names", "note", "judged"),
+    [
+        (("first", "second"), "both are matched by their order", True),
+        (("first", "second", "third"), "The labels are no classes of the network, so they are not used.", False),
+    ],
+)
+def test_labels_of_other_names_go_by_their_order_or_not_at_all(
+    material: Path, tmp_path: Path, names: tuple[str, ...], note: str, judged: bool
+) -> None:
+    for old, new in zip(("green", "red", "red"), names, strict=False):
+        shutil.copytree(material / "pictures" / old, tmp_path / new)
+    found = compare(request(material, images=tmp_path, truth=None, costly=0, mosaics=0, controls=False))
+    assert any(note in sentence for sentence in found.notes), found.notes
+    accuracy = found.rows[1].measures.get("accuracy")
+    assert accuracy is not None and accuracy > 0.9 if judged else not accuracy
+
+
+def test_a_reference_that_is_not_there_is_refused(material: Path) -> None:
+    with pytest.raises(UsageError, match="There are 2 checkpoints; the reference cannot be number 2"):
+        compare(request(material, reference=2))
+    with pytest.raises(UsageError, match="Name at least one checkpoint"):
+        find_checkpoints(())
+
+
 def test_the_reviewed_masks_of_a_project_serve(material: Path, tmp_path: Path) -> None:
     folder = tmp_path / "images"
     shutil.copytree(material / "pictures", folder)

@@ -18,7 +18,7 @@ from camviewer.errors import Cancelled, FormatError, UsageError
 from camviewer.formats.annotated import recognise
 from camviewer.formats.records import Item, ItemBox, ItemMask
 from camviewer.formats.yolo import read_names
-from camviewer.pipeline.importing import ImageNames, ImportRequest, import_annotations
+from camviewer.pipeline.importing import ImageNames, ImportRequest, import_annotations, open_project
 from camviewer.project.records import Box, ClassTable, ImageRecord, Mask
 from camviewer.project.store import Project
 from camviewer.project.truth import compare, images_with_truth, truths
@@ -160,6 +160,41 @@ def test_truth_is_kept_apart_and_compared(project: Project, images: Path, tmp_pa
     assert first.dice == pytest.approx(2 * area / (area + true_area))
     assert (second.iou, second.area) == (0.0, 0)
     assert import_annotations(project, ImportRequest(tmp_path / "out", purpose="truth")).kept == 3
+
+
+def test_the_inside_of_boxes_is_the_truth_where_nothing_is_drawn(project: Project, tmp_path: Path) -> None:
+    width, height = SIZE
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    (tmp_path / "data.yaml").write_text("names: [Melanoma]")
+    file = Path(FILES[0])
+    (labels / f"{file.stem}.txt").write_text("0 0.25 0.5 0.5 1\n0 0.9 0.25 0.2 0.5\n")
+    import_annotations(project, ImportRequest(tmp_path, purpose="truth"))
+    (truth,) = truths(project, images_with_truth(project)[0])
+    expected = np.zeros((height, width), bool)
+    expected[:, : round(width / 2)] = True
+    expected[: round(height / 2), round(0.8 * width) :] = True
+    assert np.array_equal(truth.pixels, expected)
+
+
+def test_a_box_by_hand_is_a_persons_work(project: Project, images: Path, tmp_path: Path) -> None:
+    project.store_result(1, run_id=None, boxes=[Box(0, 0, 5, 5, 1)])
+    project.add_box(1, Box(1, 1, 4, 4, 1, origin="manual"))
+    write(tmp_path / "out", "masks", items(images))
+    assert import_annotations(project, ImportRequest(tmp_path / "out")).kept == 1
+
+
+def test_a_folder_becomes_a_project_that_names_what_cannot_be_read(images: Path, tmp_path: Path) -> None:
+    (images / "broken.png").write_bytes(b"\x89PNG")
+    with open_project(images) as made:
+        file = made.path
+        failed = [record for record in made.images() if record.status == "failed"]
+        assert [record.path.name for record in failed] == ["broken.png"]
+        assert "cannot be read" in failed[0].error
+    with open_project(file) as again:
+        assert len(again.images()) == len(FILES) + 1
+    with pytest.raises(UsageError, match="is not there"):
+        open_project(tmp_path / "nowhere")
 
 
 def test_a_trial_counts_and_changes_nothing(project: Project, images: Path, tmp_path: Path) -> None:
