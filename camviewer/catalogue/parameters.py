@@ -25,6 +25,7 @@ class Parameter:
         choice_titles: their words in forms, in the same order; the values themselves in sentence case when empty.
         help: one sentence for tooltip and documentation.
         unit: unit shown behind the number, for example ``px``.
+        zero: what 0 means, in words that stand in a form instead of the number; empty where 0 is a number like others.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
     help: str = ""
     unit: str = ""
+    zero: str = ""
     choice_titles: tuple[str, ...] = ()
 
     def title_of(self, choice: str) -> str:

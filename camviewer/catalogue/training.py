@@ -64,6 +64,7 @@ NETWORK: tuple[Parameter, ...] = (
         0,
         3,
         help="Undo so many of the last halvings of the resolution, for finer maps; not for camnet, which has fine ones",
+        zero="As the network is",
     ),
     Parameter(
         "input_size",
@@ -74,6 +75,7 @@ NETWORK: tuple[Parameter, ...] = (
         1024,
         help="Side of the square input; 0 takes the architecture's own",
         unit="px",
+        zero="As the network wants",
     ),
 )
 
@@ -129,7 +131,27 @@ TRAINING: tuple[Parameter, ...] = (
         "place, so that maps tell where a class is; 0 for none",
     ),
     Parameter("validation", "Held out", "float", 0.2, 0.0, 0.9, help="Share of the pictures that judges"),
-    Parameter("patience", "Stop after", "int", 0, 0, 10_000, help="Epochs without a better validation; 0 for never"),
-    Parameter("save_every", "Keep every", "int", 5, 0, 10_000, help="Epochs between kept checkpoints; 0 for none"),
+    Parameter(
+        "patience",
+        "Stop after",
+        "int",
+        0,
+        0,
+        10_000,
+        help="Epochs without a better validation; 0 for never",
+        unit="epochs",
+        zero="Never",
+    ),
+    Parameter(
+        "save_every",
+        "Keep every",
+        "int",
+        5,
+        0,
+        10_000,
+        help="Epochs between kept checkpoints; 0 for none",
+        unit="epochs",
+        zero="None",
+    ),
     Parameter("seed", "Seed", "int", 0, 0, 2**31 - 1, help="The same seed gives the same network"),
 )

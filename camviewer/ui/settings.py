@@ -57,7 +57,10 @@ class Settings:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Return settings of what was read; unknown and ill-typed fields keep their defaults."""
+        """Return settings of what was read; unknown and ill-typed fields keep their defaults.
+
+        Only of thumbnails none are kept where that field is ill-typed.
+        """
         result = cls()
         for entry in fields(cls):
             value = data.get(entry.name)
@@ -66,6 +69,7 @@ class Settings:
                     result.recent = [recent for item in value if (recent := _recent(item)) is not None][:MAX_RECENT]
             elif value is not None and isinstance(value, type(getattr(result, entry.name))):
                 setattr(result, entry.name, value)
+        result.keep_thumbnails = data.get("keep_thumbnails", True) is True
         return result
 
     def remember(self, project: RecentProject) -> None:
@@ -125,17 +129,18 @@ class SettingsStore:
             log.warning("settings cannot be written: %s", error)
 
     def _read(self) -> Settings:
+        # Thumbnails show patients. Where it is not known whether they were switched off, none are kept.
+        unknown = Settings(keep_thumbnails=False)
         if self.path is None:
-            # Who switched thumbnails off is not asked here, so none are kept.
-            return Settings(keep_thumbnails=False)
+            return unknown
         try:
             data = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return Settings()
         except (OSError, ValueError) as error:
             log.warning("settings cannot be read: %s", error)
-            return Settings()
-        return Settings.from_json(data) if isinstance(data, dict) else Settings()
+            return unknown
+        return Settings.from_json(data) if isinstance(data, dict) else unknown
 
 
 def encode_bytes(data: bytes) -> str:

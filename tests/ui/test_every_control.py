@@ -80,6 +80,13 @@ def test_the_window(window: MainWindow, qtbot) -> None:
         window.bench.actions[tool].trigger()
         QApplication.processEvents()
         assert faults(window) == []
+    for page in (window.comparing.page, window.checkpoints.page):
+        window.bench.stage.show_page(page)
+        QApplication.processEvents()
+        assert page.isVisible() and faults(page) == []
+    window.checkpoints.page.begin()
+    QApplication.processEvents()
+    assert window.checkpoints.page.table.isVisible() and faults(window) == []
     window.bench.session.close_project()
     QApplication.processEvents()
     assert faults(window) == []  # the welcome page

@@ -171,6 +171,16 @@ def test_damaged_settings_are_survived(tmp_path: Path) -> None:
         assert value.recent == [] and value.opacity == 0.6
 
 
+def test_thumbnails_of_patients_are_not_kept_where_it_is_not_known_whether_they_may_be(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    assert SettingsStore(path).value.keep_thumbnails  # the first start
+    for text in ("{", "[]", '{"keep_thumbnails": "no"}', '{"keep_thumbnails": null}', '{"keep_thumbnails": false}'):
+        path.write_text(text)
+        assert not SettingsStore(path).value.keep_thumbnails
+    path.write_text('{"opacity": 0.5}')  # of a version that did not ask
+    assert SettingsStore(path).value.keep_thumbnails
+
+
 def test_torch_is_not_loaded_when_the_window_has_been_painted() -> None:
     code = (
         "import sys\n"

@@ -69,7 +69,7 @@ class DisplayView(ZoomView):
         self.set_artefacts(None)
         self.set_regions(())
         self._restore_view()
-        self._find_live()
+        self.find_live()
 
     def set_regions(self, regions: Sequence[Region], *, selected: Hashable | None = None) -> None:
         """Show `regions` without emitting."""
@@ -91,7 +91,7 @@ class DisplayView(ZoomView):
         fits = shown is not None and self._pyramid is not None and shown.geometry.image_size == self._pyramid.size
         self._set_heat(HeatMap.of(shown) if shown is not None and fits else None)
         if live:
-            self._find_live()
+            self.find_live()
 
     def _set_heat(self, heat: HeatMap | None) -> None:
         self._heat = heat
@@ -110,7 +110,7 @@ class DisplayView(ZoomView):
     def set_rule(self, rule: RegionRule) -> None:
         """Set the rule of the live outline and find it."""
         self._rule = rule
-        self._find_live()
+        self.find_live()
 
     def set_live_visible(self, visible: bool) -> None:
         """Show or hide the live outline."""
@@ -190,7 +190,8 @@ class DisplayView(ZoomView):
     def _nothing_positive(self) -> bool:
         return self._heat is not None and not self._heat.positive and self._mode != "original" and not self._hidden
 
-    def _find_live(self) -> None:
+    def find_live(self) -> None:
+        """Find what the rule keeps of the map on screen."""
         self._live_outline, self._level = Outline([]), None
         if self._rule is not None and self._heat is not None:
             live, lines = live_threshold(self._heat, self._rule)

@@ -127,12 +127,21 @@ class CanvasPanel(QWidget):
         self._after_heat()
         self._enable()
 
-    def set_map(self, shown: ActivationMap | None, *, class_name: str = "", score: float | None = None) -> None:
-        """Show the heat map of one class; `score` is its probability, for the read-out."""
+    def set_map(
+        self, shown: ActivationMap | None, *, class_name: str = "", score: float | None = None, live: bool = True
+    ) -> None:
+        """Show the heat map of one class; `score` is its probability, for the read-out.
+
+        Without `live` the threshold waits until `find_live` is called.
+        """
         self._class_name, self._score = class_name, score
-        self.view.set_map(shown)
+        self.view.set_map(shown, live=live)
         self._after_heat()
         self._enable()
+
+    def find_live(self) -> None:
+        """Find the live threshold of the map on screen."""
+        self.view.find_live()
 
     def set_partial(self, shown: ActivationMap) -> None:
         """Show a map that still grows. The live threshold waits for the whole one, so that this costs one frame."""

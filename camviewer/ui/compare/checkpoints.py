@@ -75,6 +75,7 @@ class CheckpointPage(QWidget):
         before.clicked.connect(lambda: self.step(-1))
         after.clicked.connect(lambda: self.step(1))
         self._name = ElidedLabel("", "body", "text", mode=Qt.TextElideMode.ElideMiddle)
+        self._count = label("", "body", "text-2")
         self.scale = SegmentedControl(
             [("shared", "One scale"), ("own", "Own scale")],
             "Colour scale",
@@ -90,11 +91,14 @@ class CheckpointPage(QWidget):
         self._copy.clicked.connect(self.copy_table)
         self._save = IconButton("export", "Save the comparison", tip="Write table, maps and curves to a folder")
         self._save.clicked.connect(self.save_wanted)
-        leave = Button("Back to the image", "flat", key="Esc", tip="Leave the comparison")
+        leave = Button("Back", "flat", key="Esc", tip="Back to the image")
+        leave.setAccessibleName("Back to the image")
         leave.clicked.connect(self.left)
         row.addWidget(before)
         row.addWidget(after)
-        row.addWidget(self._name, 1)
+        row.addWidget(self._name)
+        row.addWidget(self._count)
+        row.addStretch(1)
         for part in (self.scale, choose, self._copy, self._save, leave):
             row.addWidget(part)
         self.table = QTableWidget()
@@ -155,7 +159,17 @@ class CheckpointPage(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        self._split.setSizes([max(1, self.height() // 2), max(1, self.height() // 2)])
+        self._divide()
+
+    def _divide(self) -> None:
+        """Give the measures what they need, at most half of the page, and the maps the rest."""
+        header = self.table.horizontalHeader()
+        table = header.sizeHint().height() + self.table.verticalHeader().length() + 2 * self.table.frameWidth()
+        self.table.setMaximumHeight(table + header.height())  # a row of room for the bar that scrolls sideways
+        needed = self.table.maximumHeight() + self._note.sizeHint().height() + 24
+        half = max(1, self.height() // 2)
+        below = half if self._curves.isVisibleTo(self) else min(half, needed)
+        self._split.setSizes([self.height() - below, below])
 
     def set_active(self, active: bool) -> None:
         """Show, or rest."""
@@ -175,9 +189,10 @@ class CheckpointPage(QWidget):
     def begin(self) -> None:
         """Forget the former comparison: another one is measured."""
         self.comparison, self._rows = None, []
-        self.grid.set_image(None)
+        self.grid.set_image(None, ("Measuring", "The maps follow when all checkpoints are measured"))
         self._name.set_full_text("Measuring")
-        self._note.setText("Rows appear as they are measured; the maps follow when all are done.")
+        self._count.clear()
+        self._note.setText("Rows appear as they are measured.")
         self._pages.setCurrentIndex(1)
         self._fill_table()
         self._fill_curves()
@@ -191,7 +206,7 @@ class CheckpointPage(QWidget):
     def end(self, message: str) -> None:
         """Say why no comparison comes."""
         self._name.set_full_text(message)
-        self._note.setText(message)
+        self.grid.set_image(None, ("No maps", message))
 
     def set_comparison(self, comparison: Comparison) -> None:
         """Show a whole comparison, its first image first."""
@@ -200,6 +215,7 @@ class CheckpointPage(QWidget):
         self._fill_table()
         self._fill_curves()
         self._note.setText(self._words(comparison))
+        self._divide()
         self._tick()
         self._show_image()
 
@@ -228,8 +244,8 @@ class CheckpointPage(QWidget):
         image = self.image
         if image is None or self.comparison is None:
             return
-        label_words = f", {image.label}" if image.label else ""
-        self._name.set_full_text(f"{image.name}{label_words}  ({self._place + 1} of {len(self.comparison.images)})")
+        self._name.set_full_text(f"{image.name}, {image.label}" if image.label else image.name)
+        self._count.setText(f"{self._place + 1:,} of {len(self.comparison.images):,}")
         path, pixels = image.path, image.pixels
         if path is not None:
             self._tasks.submit("pixels", self._place, lambda _reporter: read_pixels(path))
@@ -242,7 +258,8 @@ class CheckpointPage(QWidget):
         if answer.subject != self._place or image is None:
             return
         if answer.error or (answer.result.shape[1], answer.result.shape[0]) != image.size:
-            self._note.setText(answer.error or f"{image.name} has changed since it was compared.")
+            words = answer.error or f"{image.name} has changed since it was compared."
+            self.grid.set_image(None, ("This image is not shown", words))
             return
         self.grid.set_image(answer.result)
         self._lay_out()
@@ -389,12 +406,19 @@ class CheckpointPage(QWidget):
     @staticmethod
     def _words(comparison: Comparison) -> str:
         masks = {
-            "true": f"localisation against {comparison.masked} true masks",
-            "reviewed": f"localisation against {comparison.masked} reviewed masks, made with maps in sight",
+            "true": f"localisation against {counted(comparison.masked, 'true mask')}",
+            "reviewed": f"localisation against {counted(comparison.masked, 'reviewed mask')}, made with maps in sight",
         }.get(comparison.masks, "no masks: localisation is left out")
         reference = comparison.rows[comparison.reference].name.title
-        words = f"{comparison.measured} images; {masks}. Agreement, overlap and distance are with {reference}."
+        words = (
+            f"{counted(comparison.measured, 'image')}; {masks}. Agreement, overlap and distance are with {reference}."
+        )
         return " ".join([words, *comparison.notes])
+
+
+def counted(count: int, noun: str) -> str:
+    """Return an amount in words: "1 image", "2,000 images"."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def _caption(image: ComparedImage, place: int) -> str:

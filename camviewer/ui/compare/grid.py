@@ -102,6 +102,7 @@ class CompareGrid(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._pyramid: Pyramid | None = None
+        self._message = ("", "")
         self._rows: tuple[Row, ...] = ()
         self._columns: tuple[Column, ...] = ()
         self._cells: dict[tuple[str, int], _Cell] = {}
@@ -122,8 +123,9 @@ class CompareGrid(QWidget):
 
     # --- what is shown --------------------------------------------------------------------------------------------
 
-    def set_image(self, pixels: NDArray[np.uint8] | None) -> None:
-        """Show another image, upright RGB; all maps are gone until they are set."""
+    def set_image(self, pixels: NDArray[np.uint8] | None, message: tuple[str, str] = ("", "")) -> None:
+        """Show another image, upright RGB, or two lines in its place; all maps are gone until they are set."""
+        self._message = message
         self._pyramid = None if pixels is None else Pyramid(pixels)
         self._cells, self._patch, self._cursor = {}, None, None
         self.fit()
@@ -367,7 +369,7 @@ class CompareGrid(QWidget):
         if row < len(self._rows) and column < len(self._columns):
             words = f"{self._rows[row].title}, {self._columns[column].name}: {self.reading(row, column)}"
         else:
-            words = ""
+            words = ". ".join(filter(None, self._message))
         self.setAccessibleDescription(words)
 
     # --- painting -------------------------------------------------------------------------------------------------
@@ -384,6 +386,9 @@ class CompareGrid(QWidget):
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             if self._pyramid is not None:
                 self._paint(painter)
+            else:
+                middle, width = QRectF(self.rect()).center(), min(480.0, max(60.0, self.width() - 32.0))
+                annotate.paint_words(painter, middle, *self._message, on_image=False, width=width)
         except Exception:
             log.exception("the comparison could not be painted")
         finally:

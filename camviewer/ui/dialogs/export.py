@@ -23,7 +23,7 @@ from camviewer.paths import data_dir
 from camviewer.ui.controls import Button, label, name_control, rule
 from camviewer.ui.dialogs.base import PanelDialog
 from camviewer.ui.dialogs.cards import ChoiceCard
-from camviewer.ui.dialogs.export_choices import ExportChoices
+from camviewer.ui.dialogs.export_choices import COLUMNS, ExportChoices
 from camviewer.ui.dialogs.file_table import FileTable
 from camviewer.ui.dialogs.named_reasons import NamedReasonsDialog
 from camviewer.ui.dialogs.split_bars import SplitBars
@@ -57,7 +57,7 @@ class ExportDialog(PanelDialog):
         self._report: ExportReport | None = None
         self._choices = ExportChoices(session)
         self._choices.changed.connect(self._recount)
-        self._form = ParameterForm(columns=2)
+        self._form = ParameterForm(columns=COLUMNS, above=True)
         self._form.changed.connect(self._recount)
         self._form.validity_changed.connect(self._recount)
         self._folder = QLineEdit()
@@ -134,13 +134,21 @@ class ExportDialog(PanelDialog):
         options = QVBoxLayout()
         options.setContentsMargins(0, 0, 8, 0)
         options.setSpacing(10)
+        fields = QVBoxLayout()
+        fields.setSpacing(4)
+        fields.addWidget(self._choices)
+        fields.addWidget(self._form)
+        parts = QVBoxLayout()
+        parts.setSpacing(4)
+        parts.addWidget(label("Images and their classes", "caption", "text-2"))
+        parts.addWidget(self._bars)
+        parts.addStretch(1)
+        self._bars.setFixedWidth(theme().px(248))
         top = QHBoxLayout()
         top.setSpacing(24)
-        top.addWidget(self._choices, 1)
-        top.addWidget(self._bars, 0, Qt.AlignmentFlag.AlignTop)
-        self._bars.setFixedWidth(theme().px(200))
+        top.addLayout(fields, 1)
+        top.addLayout(parts)
         options.addLayout(top)
-        options.addWidget(self._form)
         place = QHBoxLayout()
         place.setSpacing(8)
         choose = Button("Choose…", tip="Choose the folder")

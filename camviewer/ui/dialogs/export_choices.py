@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal, Slot
-from PySide6.QtWidgets import QComboBox, QFileDialog, QGridLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFileDialog, QWidget
 
 from camviewer.catalogue.formats import FormatSpec
 from camviewer.catalogue.parameters import Value
 from camviewer.errors import FormatError
 from camviewer.ui.controls import label, name_control
 from camviewer.ui.dialogs.class_names import ClassNamesDialog
+from camviewer.ui.panels.fields import add_below, wide_grid
 from camviewer.ui.session import Session
 from camviewer.workers.exports import (
     IMAGE_COLUMNS,
@@ -30,10 +31,11 @@ SPLITS: tuple[tuple[str, tuple[float, ...]], ...] = (
 )
 DOUBTS = (0.5, 0.3, 0.2, 0.1)
 ONE_CLASS = "lesion"
+COLUMNS = 2
 
 
 class ExportChoices(QWidget):
-    """Six choices in two rows.
+    """Five choices, two beside each other.
 
     Signals:
         changed: one of them was changed.
@@ -95,22 +97,17 @@ class ExportChoices(QWidget):
 
         self._files = QComboBox()
         name_control(self._files, "Image files", tip="Whether the images themselves are written")
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(16)
-        grid.setVerticalSpacing(4)
+        grid = wide_grid(COLUMNS)
+        self.setLayout(grid)
         fields = (
             ("Images", self._images),
             ("Class names", self._classes),
-            ("Image files", self._files),
             ("Split", self._split),
             ("Keep together", self._together),
+            ("Image files", self._files),
         )
         for place, (text, combo) in enumerate(fields):
-            row, column = divmod(place, 3)
-            grid.addWidget(label(text, "caption", "text-2"), 2 * row, column)
-            grid.addWidget(combo, 2 * row + 1, column)
-            grid.setColumnStretch(column, 1)
+            add_below(grid, place, label(text, "caption", "text-2"), combo)
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setMinimumContentsLength(8)
             combo.currentIndexChanged.connect(self._on_changed)

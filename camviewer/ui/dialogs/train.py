@@ -24,7 +24,7 @@ from camviewer.ui.choices import SegmentedControl
 from camviewer.ui.controls import Button, label, name_control, surface
 from camviewer.ui.dialogs.base import PanelDialog
 from camviewer.ui.dialogs.files import FileDialogs
-from camviewer.ui.panels.fields import ParameterForm
+from camviewer.ui.panels.fields import ParameterForm, form_grid
 from camviewer.ui.plots import ConfusionView, CurvePlot, Series
 from camviewer.ui.sections import MessageBar
 from camviewer.ui.theme import set_property
@@ -32,6 +32,7 @@ from camviewer.workers.jobs import LoadRequest, Progress
 from camviewer.workers.training import DataFound, EpochReport, TrainRequest, has_state, recall
 
 SHOWN_MESSAGES = 3
+LABEL_WIDTH = 120  # of all captions of the form, for one edge
 
 
 class TrainDialog(PanelDialog):
@@ -91,7 +92,7 @@ class TrainDialog(PanelDialog):
         name_control(self._out, "Checkpoints", tip="Folder of the checkpoints; a training that stopped there goes on")
         self._choose_out.clicked.connect(self._on_out)
         self._out.editingFinished.connect(self._recall)
-        self._network, self._training = ParameterForm(columns=2), ParameterForm(columns=2)
+        self._network, self._training = (ParameterForm(columns=2, label_width=LABEL_WIDTH) for _ in range(2))
         self._network.set_parameters(NETWORK, {})
         self._training.set_parameters(TRAINING, {})
         for form in (self._network, self._training):
@@ -99,10 +100,7 @@ class TrainDialog(PanelDialog):
         self._problem = MessageBar("warn")
         self._problem.hide()
 
-        where = QGridLayout()
-        where.setHorizontalSpacing(16)
-        where.setVerticalSpacing(8)
-        where.setColumnStretch(1, 1)
+        where = form_grid(LABEL_WIDTH)
         for row, (title, widgets) in enumerate(
             (
                 ("Pictures", (self._source,)),

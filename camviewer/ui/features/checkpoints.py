@@ -7,7 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Slot
 
 from camviewer.ui.bench import Bench
-from camviewer.ui.compare.checkpoints import CheckpointPage
+from camviewer.ui.compare.checkpoints import CheckpointPage, counted
 from camviewer.ui.dialogs.checkpoints import CheckpointsDialog
 from camviewer.ui.session import ShownImage
 from camviewer.workers.tasks import TaskDone, TaskPool
@@ -94,7 +94,8 @@ class Checkpoints(QObject):
     def _on_finished(self, comparison: Comparison) -> None:
         self.page.set_comparison(comparison)
         count = sum(not row.name.control for row in comparison.rows)
-        self._bench.say(f"{count} checkpoints measured on {comparison.measured} images.", "", "ok")
+        words = f"{counted(count, 'checkpoint')} measured on {counted(comparison.measured, 'image')}."
+        self._bench.say(words, "", "ok")
 
     @Slot()
     def _on_cancelled(self) -> None:

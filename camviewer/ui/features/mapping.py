@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, QTimer, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 
 from camviewer.images.geometry import Geometry
@@ -73,15 +73,27 @@ class Mapping(QObject):
         if bench.session.blind:
             class_name, probability = "", None
         bench.units.release()
-        bench.canvas.set_map(found, class_name=class_name, score=probability)
-        bench.threshold.set_map(found)
+        bench.canvas.set_map(found, class_name=class_name, score=probability, live=found is None)
         if found is None:
+            bench.threshold.set_map(None)
             bench.method.set_result(None)
             return
+        # Threshold and histogram in events of their own: all at once it would hold up the window for a frame or two.
+        QTimer.singleShot(0, self, lambda: self._find_live(found))
         bench.method.set_result(found.seconds, found.precision, found.flags)
         if not self._hinted and class_name:
             self._hinted = True
             bench.say("The heat map is ready.", "Q shows it on the image, and hides it again")
+
+    def _find_live(self, found: ActivationMap) -> None:
+        """Outline what the rule keeps of a map, unless another one has come between; then its histogram."""
+        if self._bench.computing.shown_map is found:
+            self._bench.canvas.find_live()
+            QTimer.singleShot(0, self, lambda: self._show_histogram(found))
+
+    def _show_histogram(self, found: ActivationMap) -> None:
+        if self._bench.computing.shown_map is found:
+            self._bench.threshold.set_map(found)
 
     @Slot(str)
     def _on_mode(self, mode: str) -> None:

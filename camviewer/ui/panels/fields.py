@@ -5,26 +5,48 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QLocale, Signal, Slot
-from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QWidget
 
 from camviewer.catalogue.parameters import Parameter, Value
 from camviewer.errors import UsageError
 from camviewer.ui.choices import Switch
 from camviewer.ui.controls import label, name_control
-from camviewer.ui.theme import set_property, theme
+from camviewer.ui.theme import set_property, set_role, theme
 
-_LABEL_WIDTH = 96
+LABEL_WIDTH = 96
+_SPAN = 3  # columns of the grid for a field beside its caption: caption, field, gap to the next one
 
 
-def form_grid() -> QGridLayout:
+def form_grid(label_width: int = LABEL_WIDTH) -> QGridLayout:
     """Return the two-column grid that all rows of a panel's form share."""
     grid = QGridLayout()
     grid.setContentsMargins(0, 0, 0, 0)
     grid.setHorizontalSpacing(12)
     grid.setVerticalSpacing(8)
-    grid.setColumnMinimumWidth(0, theme().px(_LABEL_WIDTH))
+    grid.setColumnMinimumWidth(0, theme().px(label_width))
     grid.setColumnStretch(1, 1)
     return grid
+
+
+def wide_grid(columns: int) -> QGridLayout:
+    """Return the grid of a dialog's fields, equally wide, with captions above them."""
+    grid = QGridLayout()
+    grid.setContentsMargins(0, 0, 0, 0)
+    grid.setHorizontalSpacing(16)
+    grid.setVerticalSpacing(4)
+    for column in range(columns):
+        grid.setColumnStretch(column, 1)
+        grid.setColumnMinimumWidth(column, theme().px(LABEL_WIDTH))
+    return grid
+
+
+def add_below(grid: QGridLayout, number: int, caption: QWidget | None, field: QWidget) -> None:
+    """Put a field into its place in a `wide_grid`, under its caption, with room to the next row."""
+    row, column = divmod(number, grid.columnCount())
+    if caption is not None:
+        grid.addWidget(caption, 3 * row, column)
+    grid.addWidget(field, 3 * row + 1, column)
+    grid.setRowMinimumHeight(3 * row + 2, 4)
 
 
 class ParameterForm(QWidget):
@@ -36,21 +58,25 @@ class ParameterForm(QWidget):
 
     Args:
         columns: fields beside each other.
+        above: captions stand above their fields, and behind switches, as in a dialog; else before them.
+        label_width: least width of captions before their fields, by which several forms line up.
     """
 
     changed = Signal()
     validity_changed = Signal(bool)
 
-    def __init__(self, *, columns: int = 1) -> None:
+    def __init__(self, *, columns: int = 1, above: bool = False, label_width: int = LABEL_WIDTH) -> None:
         super().__init__()
-        self._columns = columns
+        self._columns, self._above = columns, above
         self._parameters: tuple[Parameter, ...] = ()
         self._values: dict[str, Value] = {}
         self._fields: dict[str, QWidget] = {}
         self._errors: dict[str, QLabel] = {}
-        self._grid = form_grid()
-        for column in range(1, columns):
-            self._grid.setColumnStretch(2 * column + 1, 1)
+        self._grid = wide_grid(columns) if above else form_grid(label_width)
+        for column in range(1, 1 if above else columns):
+            self._grid.setColumnMinimumWidth(_SPAN * column - 1, 4)
+            self._grid.setColumnMinimumWidth(_SPAN * column, theme().px(label_width))
+            self._grid.setColumnStretch(_SPAN * column + 1, 1)
         self.setLayout(self._grid)
 
     def set_parameters(self, parameters: Sequence[Parameter], values: Mapping[str, Value]) -> None:
@@ -64,7 +90,6 @@ class ParameterForm(QWidget):
         self._values = {p.name: values.get(p.name, p.default) for p in parameters}
         self._fields, self._errors = {}, {}
         for number, parameter in enumerate(parameters):
-            row, column = number // self._columns, 2 * (number % self._columns)
             field = self._field(parameter)
             name_control(field, parameter.title, tip=parameter.help)
             unit = f", {parameter.unit}" if parameter.unit else ""
@@ -74,11 +99,29 @@ class ParameterForm(QWidget):
             error = label("", "caption", "bad")
             error.setWordWrap(True)
             error.hide()
-            self._grid.addWidget(caption, 2 * row, column)
-            self._grid.addWidget(field, 2 * row, column + 1)
-            self._grid.addWidget(error, 2 * row + 1, column + 1)
+            self._place(number, caption, field, error)
             self._fields[parameter.name], self._errors[parameter.name] = field, error
         self.setVisible(bool(parameters))
+
+    def _place(self, number: int, caption: QLabel, field: QWidget, error: QLabel) -> None:
+        row, column = divmod(number, self._columns)
+        if not self._above:
+            self._grid.addWidget(caption, 2 * row, _SPAN * column)
+            self._grid.addWidget(field, 2 * row, _SPAN * column + 1)
+            self._grid.addWidget(error, 2 * row + 1, _SPAN * column + 1)
+            return
+        if isinstance(field, Switch):
+            line = QWidget()
+            inside = QHBoxLayout(line)
+            inside.setContentsMargins(0, 0, 0, 0)
+            inside.setSpacing(8)
+            inside.addWidget(field)
+            inside.addWidget(caption, 1)
+            add_below(self._grid, number, None, line)
+        else:
+            set_role(caption, "caption", "text-2")
+            add_below(self._grid, number, caption, field)
+        self._grid.addWidget(error, 3 * row + 2, column)
 
     def values(self) -> dict[str, Value]:
         """Return the last valid value of every parameter."""
@@ -104,9 +147,12 @@ class ParameterForm(QWidget):
             box.setObjectName(parameter.name)
             box.currentIndexChanged.connect(self._on_edited)
             return box
-        line = QLineEdit(f"{value:g}" if isinstance(value, float) else str(value))
+        line = QLineEdit(
+            "" if parameter.zero and not value else f"{value:g}" if isinstance(value, float) else str(value)
+        )
         line.setLocale(QLocale.c())
-        line.setPlaceholderText(f"{parameter.default:g}" if isinstance(parameter.default, float) else "")
+        default = f"{parameter.default:g}" if isinstance(parameter.default, float) else ""
+        line.setPlaceholderText(parameter.zero or default)
         line.setObjectName(parameter.name)
         line.textEdited.connect(self._on_edited)
         return line
@@ -118,7 +164,8 @@ class ParameterForm(QWidget):
         for parameter in self._parameters:
             field = self._fields[parameter.name]
             try:
-                self._values[parameter.name] = parameter.parse(_text_of(field))
+                text = _text_of(field)
+                self._values[parameter.name] = parameter.parse(0 if parameter.zero and text == "" else text)
                 message = ""
             except UsageError as error:
                 message = error.message

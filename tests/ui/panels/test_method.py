@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox, QLineEdit
 
@@ -101,3 +102,18 @@ def test_a_value_out_of_range_is_marked_and_not_reported(shown, collected) -> No
     form.findChild(QLineEdit, "size").clear()
     QTest.keyClicks(form.findChild(QLineEdit, "size"), "12")
     assert form.values() == {"size": 12, "sigma": 0.75, "fill": False}
+
+
+def test_a_zero_that_means_something_else_is_shown_in_words(shown) -> None:
+    form = shown(ParameterForm(columns=2))
+    form.set_parameters((Parameter("side", "Side", "int", 0, 0, 64, zero="As the network wants"),), {})
+    line = form.findChild(QLineEdit, "side")
+    assert (line.text(), line.placeholderText()) == ("", "As the network wants")
+    QTest.keyClicks(line, "32")
+    assert form.values() == {"side": 32}
+    line.selectAll()
+    QTest.keyClick(line, Qt.Key.Key_Delete)
+    assert form.values() == {"side": 0} and form.is_valid()
+    plain = shown(ParameterForm())
+    plain.set_parameters((Parameter("side", "Side", "int", 8, 0, 64),), {"side": 0})
+    assert plain.findChild(QLineEdit, "side").text() == "0"
