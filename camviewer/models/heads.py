@@ -201,10 +201,11 @@ def _probe(network: nn.Module, call: Call, traced: Trace, channels: int) -> tupl
     parameter = next(network.parameters())
     width, height = traced.input_size
     shape = (1, channels, height, width)
-    # What runs before the layer cannot matter, so it runs without arithmetic.
+    # What runs before the layer, or for another output, cannot matter, so it runs without arithmetic.
     above = {"", *(call.path[:i] for i, letter in enumerate(call.path) if letter == ".")}
     first = {c.path for c in traced.calls if c.order <= call.order}
-    behind = frozenset({c.path for c in traced.calls} - first - above)
+    used = {c.path for c in traced.calls if c.node is None or c.node in traced.leading}
+    behind = frozenset(used - first - above)
     try:
         return _logits(
             shape_copy(network, keep=behind), call, torch.empty(shape, device="meta", dtype=parameter.dtype), parameter

@@ -149,8 +149,10 @@ def suggest(network: nn.Module, traced: Trace, head: Head) -> str:
 
 
 def _used_later(traced: Trace, call: Call) -> bool:
-    """Return whether a map follows `call` in the pass."""
-    later = [c for c in traced.calls if c.order > call.order and judge(c.node)[0] == "usable"]
+    """Return whether a map that leads to the class scores follows `call` in the pass."""
+    later = [
+        c for c in traced.calls if c.order > call.order and c.node in traced.leading and judge(c.node)[0] == "usable"
+    ]
     return any(c.node is not call.node and not call.path.startswith(c.path + ".") for c in later)
 
 
@@ -159,6 +161,7 @@ def _last_token_norm(network: nn.Module, traced: Trace) -> str:
         call
         for call in traced.calls
         if call.node is not None
+        and call.node in traced.leading
         and (layout := layout_of(call.node)) is not None
         and layout.kind == "tokens"
         and layout.prefix > 0
@@ -187,7 +190,9 @@ def _last_map(network: nn.Module, traced: Trace) -> str:
     found: list[Call] = []
     for call in traced.calls:
         node = call.node
-        if node is None or judge(node)[0] != "usable" or "adaptive" in node.above_views().op:
+        if node is None or node not in traced.leading or judge(node)[0] != "usable":
+            continue
+        if "adaptive" in node.above_views().op:
             continue
         if node.shape[0] == 1 and isinstance(network.get_submodule(call.path), nn.Flatten):
             continue

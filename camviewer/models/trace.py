@@ -100,12 +100,21 @@ class Pooling:
 
 @dataclass(slots=True, eq=False)
 class Trace:
-    """What one pass showed. `calls` is in the order in which the modules finished."""
+    """What one pass showed.
+
+    Attributes:
+        input_size: (width, height).
+        calls: in the order in which the modules finished.
+        poolings: those that the class scores are made of, in order; auxiliary outputs have their own.
+        logits: the class scores, or None if there are none.
+        leading: every node that the class scores are made of.
+    """
 
     input_size: Size
     calls: tuple[Call, ...]
     poolings: tuple[Pooling, ...]
     logits: Node | None
+    leading: frozenset[Node]
 
 
 def trace(network: nn.Module, *, input_size: Size, channels: int = 3) -> Trace:
@@ -133,12 +142,22 @@ def observe(network: nn.Module, image: Tensor) -> Trace:
     with torch.inference_mode(), recorder.hooked(network), recorder:
         logits = pick_logits(network(image))
     height, width = image.shape[-2:]
-    return Trace(
-        (width, height),
-        tuple(recorder.calls),
-        tuple(recorder.poolings),
-        recorder.node(logits) if logits is not None else None,
-    )
+    scores = recorder.node(logits) if logits is not None else None
+    leading = frozenset(_ancestors(scores))
+    poolings = tuple(pooling for pooling in recorder.poolings if pooling.result in leading)
+    return Trace((width, height), tuple(recorder.calls), poolings, scores, leading)
+
+
+def _ancestors(node: Node | None) -> set[Node]:
+    """Return `node` and every node that it was made of."""
+    found: set[Node] = set()
+    waiting = [node] if node is not None else []
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting.extend(node.inputs)
+    return found
 
 
 def shape_copy(network: nn.Module, *, keep: frozenset[str] = frozenset()) -> nn.Module:
