@@ -19,21 +19,6 @@ DEMO = resources_dir() / "demo"
 MODEL = ["--model", str(DEMO / "model.safetensors")]
 
 
-@pytest.fixture(scope="module")
-def explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four images of the demo, one a class, explained, beside their pictures, masks and labels."""
-    folder = tmp_path_factory.mktemp("explained")
-    (folder / "images").mkdir()
-    for path in sorted((DEMO / "images").glob("*_01.jpg")):
-        shutil.copy(path, folder / "images")
-    words = ["explain", str(folder / "images"), *MODEL, "--out", str(folder / "results"), "--save", "maps,masks,boxes"]
-    assert cli.main(words) == 0
-    names = sorted(path.name for path in (folder / "images").iterdir())
-    rows = [f"{name},{name.split('_')[0]}" for name in names]
-    (folder / "marks.csv").write_text("\n".join(["image,label", *rows]))
-    return folder
-
-
 COMMANDS: dict[str, tuple[str, list[str], str]] = {
     "explain": ("explain", ["images", *MODEL, "--out", "new"], "Stopped after 0 images of 4."),
     "export": ("export", ["results", "--format", "masks", "--out", "new"], "Stopped. Nothing was written."),
