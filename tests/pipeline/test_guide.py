@@ -17,6 +17,9 @@ from camviewer.models.camnet import camnet
 from camviewer.models.checkpoint import ModelInfo, save_checkpoint
 from camviewer.models.load import load_classifier
 from camviewer.models.records import LoadRequest
+from camviewer.project.facts import LABEL, set_facts
+from camviewer.project.records import ImageRecord, Mask
+from camviewer.project.store import Project
 
 SIZE = (64, 48)
 
@@ -79,3 +82,34 @@ def test_what_is_refused(material: Path, capsys) -> None:
     assert cli.main(arguments(material, "c", "--masks", str(material / "masks"))) == 2
     assert "no class green" in capsys.readouterr().err
     assert not any((material / name).exists() for name in "abc")
+
+
+def test_the_reviewed_masks_of_a_project_guide(material: Path, capsys) -> None:
+    """Two labels a picture and no folder of masks: what a person reviewed tells where to look."""
+    folder = material / "data"
+    (folder / "red" / "broken.png").unlink()
+    with Project.create(folder / "mine.camviewer") as project:
+        spot = project.add_class("spot")
+        project.add_images(ImageRecord(project.relative(path), SIZE) for path in sorted(folder.rglob("*.png")))
+        for record in project.images():
+            set_facts(project, record.id, {LABEL: record.path.parent.name})
+            file = material / "masks" / f"{record.path.stem}_segmentation.png"
+            if file.is_file():
+                mask = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) > 0
+                project.set_mask(record.id, Mask(mask, spot.id, "reviewed"))
+                if not record.path.stem.endswith("0"):
+                    project.set_status([record.id], "reviewed")
+    weights = ["--weights", str(material / "net.safetensors"), "--device", "cpu"]
+    out = material / "out"
+    command = ["guide", str(folder / "mine.camviewer"), *weights, "--out", str(out), "--epochs", "1"]
+    assert cli.main(command) == 0, capsys.readouterr().err
+    record = json.loads((out / "guided.json").read_text())
+    assert record["masks"] + record["before"]["images"] == 10, "masks that nobody reviewed do not guide"
+
+
+def test_pictures_of_several_input_sizes_are_refused(material: Path, capsys) -> None:
+    path = material / "data" / "brown" / "brown9.png"
+    Image.open(path).resize((80, 48)).save(path)
+    command = [*arguments(material, "out", "--masks", str(material / "masks")), "--resize-mode", "native"]
+    assert cli.main(command) == 2
+    assert "inputs of one size" in capsys.readouterr().err
