@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from camviewer.models.layout import layout_of, to_grid
+from camviewer.models.operations import Node
 from camviewer.models.outputs import pick_logits
 from camviewer.models.records import HeadKind, HeadSummary
-from camviewer.models.trace import Call, Node, Trace, shape_copy
+from camviewer.models.trace import Call, Trace, shape_copy
 
 TOLERANCE = 1e-3  # of the logits' deviation; float32 sums of thousands of products stay below 1e-4
 

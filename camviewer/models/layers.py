@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from camviewer.models.heads import Head, entering
 from camviewer.models.layout import Layout, layout_of
+from camviewer.models.operations import Node
 from camviewer.models.positions import positions_of, receptive_field
 from camviewer.models.records import Fit, Layer
-from camviewer.models.trace import Call, Node, Trace
+from camviewer.models.trace import Call, Trace
 
 
 def layer_tree(

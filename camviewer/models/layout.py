@@ -8,8 +8,8 @@ from typing import Literal
 from torch import Tensor
 
 from camviewer.images.geometry import Size
+from camviewer.models.operations import Node
 from camviewer.models.spans import Dim, axes
-from camviewer.models.trace import Node
 
 LayoutKind = Literal["nchw", "nhwc", "tokens", "channel_tokens"]
 
@@ -49,11 +49,14 @@ def to_grid(output: Tensor, layout: Layout) -> Tensor:
 def layout_of(node: Node) -> Layout | None:
     """Return how the tensor of `node` holds the image's cells, or None if it is no grid of them.
 
-    A tensor whose axes could not be followed counts as channels first when it has four dimensions.
+    A tensor of four dimensions whose axes could not be followed counts as channels first, unless what made it or
+    takes it works along the last.
     """
     dims, shape = node.dims, node.shape
     if not node.spans:
-        return Layout("nchw", (shape[3], shape[2])) if len(shape) == 4 else None
+        if len(shape) != 4:
+            return None
+        return Layout("nhwc", (shape[2], shape[1])) if node.channels_last else Layout("nchw", (shape[3], shape[2]))
     if len(dims) == 4:
         if _is(dims[2], "y", shape[2]) and _is(dims[3], "x", shape[3]) and not axes(dims[0]) and not axes(dims[1]):
             return Layout("nchw", (shape[3], shape[2]))

@@ -13,7 +13,8 @@ from torch import nn
 
 from camviewer.images.geometry import CellPositions, Size
 from camviewer.models.layout import layout_of
-from camviewer.models.trace import Node, trace
+from camviewer.models.operations import Node
+from camviewer.models.trace import trace
 
 
 def positions_of(node: Node) -> CellPositions | None:

@@ -6,11 +6,13 @@ import copy
 
 import cam_reference as ref
 import numpy as np
+import pytest
 import torch
 import torchvision
 from cam_toys import CLASSES, classifier, seeded
 from probe import draw_pixels
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from camviewer.cam.explainer import Explainer
 from camviewer.cam.requests import MapRequest
@@ -79,3 +81,96 @@ def test_swin_keeps_channels_last() -> None:
         np.testing.assert_allclose(m.values, expected, atol=1e-4 * np.abs(expected).max())
     inner = Explainer(owner).explain(PIXELS, MapRequest(tuple(METHODS), (1,), layers=("features.1",)))
     assert inner.maps[0].values.shape == (12, 16)
+
+
+class Merging(nn.Module):
+    """Patches of 2 x 2 joined by reshaping ``[N, h, w, C]``, as timm's Swin does, or by unfolding."""
+
+    def __init__(self, channels: int, how: str) -> None:
+        super().__init__()
+        self.norm, self.how = nn.LayerNorm(4 * channels), how
+        self.reduction = nn.Linear(4 * channels, 2 * channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, h, w, c = x.shape
+        if self.how == "reshape":
+            x = x.reshape(n, h // 2, 2, w // 2, 2, c).permute(0, 1, 3, 4, 2, 5).flatten(3)
+        else:
+            x = functional.unfold(x.permute(0, 3, 1, 2), 2, stride=2).transpose(1, 2).reshape(n, h // 2, w // 2, 4 * c)
+        return self.reduction(self.norm(x))
+
+
+class Last(nn.Module):
+    """Channels last from the patches to the head: blocks with residuals, merging, normalisation, mean, linear."""
+
+    def __init__(self, how: str = "reshape") -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 6, 4, stride=4)
+        self.merging = Merging(6, how)
+        self.inner, self.mlp = nn.LayerNorm(12), nn.Linear(12, 12)
+        self.norm, self.head = nn.LayerNorm(12), nn.Linear(12, CLASSES)
+
+    def features(self, x: Tensor) -> Tensor:
+        x = self.merging(self.patches(x).permute(0, 2, 3, 1))
+        return self.norm(x + functional.gelu(self.mlp(self.inner(x))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x).mean((1, 2)))
+
+
+@pytest.mark.parametrize("how", ["reshape", "unfold"])
+def test_channels_last_behind_merged_patches(how: str) -> None:
+    """Of a grid of 8 x 5 cells and 12 channels, none of the three can be taken for another."""
+    network = seeded(lambda: Last(how))
+    owner = classifier(network, size=(64, 40))
+    net = copy.deepcopy(network).double()
+    x, _ = owner.prepare(PIXELS)
+    with torch.no_grad():
+        a = net.features(x.double())[0].permute(2, 0, 1).contiguous().numpy()
+    found = Explainer(owner).explain(PIXELS, MapRequest(tuple(METHODS), (1,), layers=("norm",)))
+    for m in found.maps:
+        expected = METHODS[m.method](a, ref.gradients(lambda g: net.head(g.mean((2, 3))), a, torch.eye(CLASSES)[1]))
+        assert m.values.shape == (5, 8)
+        np.testing.assert_allclose(m.values, expected, atol=1e-4 * np.abs(expected).max())
+    for layer in ("merging", "merging.norm", "inner", "mlp", "norm"):
+        assert owner.tap(layer).layout.kind == "nhwc", layer
+        assert owner.tap(layer).layout.grid == (8, 5)
+    assert owner.suggested == "norm"
+    if how == "reshape":  # the cells are followed, not only told from the channels
+        assert owner.head.kind == "gap_linear"
+        positions = owner.tap("norm").positions
+        assert positions is not None and positions.start == (3.5, 3.5) and positions.step == (8.0, 8.0)
+
+
+class Deepened(nn.Module):
+    """Patches of 4 x 4 pixels as 48 channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        return x.reshape(n, c, h // 4, 4, w // 4, 4).permute(0, 1, 3, 5, 2, 4).reshape(n, 16 * c, h // 4, w // 4)
+
+
+def test_patches_folded_into_channels_are_followed() -> None:
+    def make() -> nn.Module:
+        return nn.Sequential(
+            Deepened(), nn.Conv2d(48, 6, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)
+        )
+
+    owner = classifier(seeded(make), size=(64, 40))
+    positions = owner.tap("2").positions
+    assert positions is not None and positions.start == (1.5, 1.5) and positions.step == (4.0, 4.0)
+
+
+def test_swin_of_timm() -> None:
+    timm = pytest.importorskip("timm")
+    network = timm.create_model(
+        "swin_tiny_patch4_window7_224", embed_dim=12, depths=(1, 1, 2, 1), num_heads=(1, 1, 2, 2), num_classes=CLASSES
+    )
+    owner = classifier(network.eval(), size=(224, 224))
+    assert (owner.head.kind, owner.suggested) == ("gap_linear", "norm")
+    tap = owner.tap()
+    assert (tap.layout.kind, tap.layout.grid, tap.channels) == ("nhwc", (7, 7), 96)
+    assert tap.positions is not None and tap.positions.start == (15.5, 15.5) and tap.positions.step == (32.0, 32.0)
+    found = Explainer(owner).explain(PIXELS, MapRequest(("cam", "gradcam"), (0,)))
+    assert [m.values.shape for m in found.maps] == [(7, 7), (7, 7)]
+    assert found.identity_error is not None and found.identity_error < 1e-4
