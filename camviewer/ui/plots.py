@@ -93,14 +93,16 @@ class CurvePlot(QWidget):
             painter.setFont(quiet)
             painter.setPen(colors.color("text-3"))
             painter.drawText(QPointF(LEFT - 20 + across, 15), self._note)
-        area = QRectF(LEFT, TOP, self.width() - LEFT - RIGHT, self.height() - TOP - BOTTOM)
         values = [y for one in self._series for _, y in one.points] + [level.value for level in self._levels]
+        low, high, step = nice_axis(min(values), max(values)) if values else (0.0, 1.0, 1.0)
+        metrics = QFontMetricsF(quiet)
+        left = max(LEFT, *(8 + metrics.horizontalAdvance(_tick(end, step)) for end in (low, high)))
+        area = QRectF(left, TOP, self.width() - left - RIGHT, self.height() - TOP - BOTTOM)
         if not values or area.width() < 20 or area.height() < 20:
             painter.setFont(quiet)
             painter.setPen(colors.color("text-3"))
             painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, "Nothing measured yet")
             return
-        low, high, step = nice_axis(min(values), max(values))
         xs = sorted({x for one in self._series for x, _ in one.points})
         first, last = (xs[0], xs[-1]) if xs else (0.0, 1.0)
         span = max(last - first, 1e-9)
@@ -148,14 +150,13 @@ class CurvePlot(QWidget):
         low, high, step = axis
         painter.setFont(colors.font("caption"))
         metrics = QFontMetricsF(painter.font())
-        decimals = max(0, -math.floor(math.log10(step))) if step < 1 else 0
         for number in range(round((high - low) / step) + 1):
             value = low + number * step
             y = area.bottom() - (value - low) / (high - low) * area.height()
             painter.setPen(QPen(colors.color("line"), 1))
             painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
             painter.setPen(colors.color("text-3"))
-            words = f"{value:.{decimals}f}"
+            words = _tick(value, step)
             painter.drawText(
                 QPointF(area.left() - 8 - metrics.horizontalAdvance(words), y + metrics.ascent() / 2), words
             )
@@ -176,6 +177,12 @@ class CurvePlot(QWidget):
             painter.setPen(colour)
             words = metrics.elidedText(name, Qt.TextElideMode.ElideRight, RIGHT - 14)
             painter.drawText(QPointF(area.right() + 10, y + metrics.ascent() / 2 - 1), words)
+
+
+def _tick(value: float, step: float) -> str:
+    """Return a number of an axis, with the decimals of its steps."""
+    decimals = max(0, -math.floor(math.log10(step))) if step < 1 else 0
+    return f"{value:.{decimals}f}"
 
 
 def _marker(painter: QPainter, point: QPointF, number: int) -> None:

@@ -202,6 +202,7 @@ class CheckpointPage(QWidget):
         """Show a row that has been measured."""
         self._rows.append(row)
         self._fill_table()
+        self._divide()
 
     def end(self, message: str) -> None:
         """Say why no comparison comes."""

@@ -474,8 +474,10 @@ class CompareGrid(QWidget):
             self._paint_cross(painter, to_screen.map(self._cursor))
         painter.restore()
         if cell is not None and cell.heat is not None and cell.heat.positive:
-            chip = self.reading(row, column) + (f"  {cell.note}" if cell.note else "")
-            self._paint_chip(painter, QPointF(image.left() + 6, image.bottom() - 6), chip, image.width() - 12)
+            chips = (
+                [f"{self.reading(row, column)}  {cell.note}", cell.note] if cell.note else [self.reading(row, column)]
+            )
+            self._paint_chip(painter, QPointF(image.left() + 6, image.bottom() - 6), chips, image.width() - 12)
         if (row, column) == self._current:
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(colors.color("accent-text"), 2 if self.hasFocus() else 1))
@@ -524,10 +526,12 @@ class CompareGrid(QWidget):
             for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1)):
                 painter.drawLine(middle + QPointF(3.0 * x, 3.0 * y), middle + QPointF(8.0 * x, 8.0 * y))
 
-    def _paint_chip(self, painter: QPainter, corner: QPointF, words: str, room: float) -> None:
+    def _paint_chip(self, painter: QPainter, corner: QPointF, choices: Sequence[str], room: float) -> None:
+        """Paint the first of `choices` that fits, the last one shortened where none does."""
         colors = theme()
         font = colors.font("column")
         metrics = QFontMetricsF(font)
+        words = next((text for text in choices if metrics.horizontalAdvance(text) <= room - 12), choices[-1])
         words = metrics.elidedText(words, Qt.TextElideMode.ElideRight, max(0.0, room - 12))
         chip = QRectF(0, 0, metrics.horizontalAdvance(words) + 12, metrics.height() + 4)
         chip.moveBottomLeft(corner)
