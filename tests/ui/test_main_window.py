@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from camviewer.project.records import Box
 from camviewer.project.store import Project
+from camviewer.ui.canvas.records import VIEW_MODES
 from camviewer.ui.main_window import MainWindow
 from camviewer.ui.settings import SettingsStore
 
@@ -88,6 +89,25 @@ def test_boxes_are_kept_changed_deleted_and_come_back(window: MainWindow, folder
     session.undo.redo()
     session.undo.redo()
     assert session.regions()[0].shape.x0 == 12
+
+
+def test_views_are_chosen_by_key_and_each_image_keeps_its_zoom(window: MainWindow, folder: Path, qtbot) -> None:
+    open_and_wait(window, folder, qtbot)
+    bench, keys = window.bench, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
+    for key, mode in enumerate(VIEW_MODES, Qt.Key.Key_1.value):
+        qtbot.keyClick(bench.canvas, Qt.Key(key), keys)
+        assert bench.canvas.view.mode() == mode
+        assert [name for name in VIEW_MODES if bench.actions[f"view_{name}"].isChecked()] == [mode]
+    fitted = bench.canvas.view.zoom()
+    qtbot.keyClick(bench.canvas, Qt.Key.Key_Plus)
+    close = bench.canvas.view.zoom()
+    assert close > fitted
+    qtbot.keyClick(bench.canvas, Qt.Key.Key_D)
+    qtbot.waitUntil(lambda: bench.session.current.position == 2 and bench.session.current.pixels is not None)
+    assert bench.canvas.view.zoom() < close
+    qtbot.keyClick(bench.canvas, Qt.Key.Key_A)
+    qtbot.waitUntil(lambda: bench.session.current.position == 1 and bench.session.current.pixels is not None)
+    assert bench.canvas.view.zoom() == pytest.approx(close)
 
 
 def test_next_and_previous_by_key(window: MainWindow, folder: Path, qtbot) -> None:

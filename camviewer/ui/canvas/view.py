@@ -42,6 +42,7 @@ from camviewer.ui.canvas.records import (
 from camviewer.ui.theme import theme
 
 DRAG_FROM = 3.0
+SWIPE_STEP = 0.05  # of the image's width, for a key
 """A press becomes a drag after this many screen pixels."""
 
 _ARROWS = {
@@ -231,8 +232,7 @@ class CanvasView(MaskView):
             return
         if drag.kind == "swipe":
             image = self.image_rect()
-            self._swipe = min(1.0, max(0.0, (position.x() - image.left()) / max(1.0, image.width())))
-            self._apply_look()
+            self._move_swipe((position.x() - image.left()) / max(1.0, image.width()))
         elif drag.kind == "draw":
             corner = self._clamped(self.to_image(position))
             drag.rect = normalised(Rect(drag.origin.x0, drag.origin.y0, corner.x(), corner.y()), self._pyramid.size)
@@ -278,6 +278,11 @@ class CanvasView(MaskView):
             return False
         image = self.image_rect()
         return abs(position.x() - image.left() - self._swipe * image.width()) <= GRIP
+
+    def _move_swipe(self, share: float) -> None:
+        """Put the line at a share of the image's width."""
+        self._swipe = min(1.0, max(0.0, share))
+        self._apply_look()
 
     def _clamped(self, point: QPointF) -> QPointF:
         assert self._pyramid is not None
@@ -416,9 +421,12 @@ class CanvasView(MaskView):
         return True
 
     def _arrow(self, direction: tuple[int, int], modifiers: Qt.KeyboardModifier) -> None:
-        """Nudge the selected box, with Ctrl its lower right corner, or pan where none is selected."""
+        """Nudge the selected box, with Ctrl its lower right corner; where none is selected, swipe (Shift) or pan."""
         region = self._layer.selected_box()
         step = 10 if modifiers & Qt.KeyboardModifier.ShiftModifier else 1
+        if region is None and step > 1 and self._mode == "swipe":
+            self._move_swipe(self._swipe + SWIPE_STEP * direction[0])
+            return
         if region is None or self._pyramid is None:
             self.pan(-40 * direction[0], -40 * direction[1])
             return

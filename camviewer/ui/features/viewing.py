@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtWidgets import QApplication, QWidget
 
 from camviewer.ui.bench import Bench
+from camviewer.ui.canvas.records import VIEW_MODES
 from camviewer.ui.layout import Layout
 from camviewer.ui.sections import Section
 from camviewer.ui.theme import theme
@@ -19,7 +20,7 @@ class Viewing(QObject):
         self._bench, self._layout = bench, layout
         actions, canvas = bench.actions, bench.canvas
         on = actions.connect
-        for mode in ("original", "heatmap", "blend"):
+        for mode in VIEW_MODES:
             on(f"view_{mode}", lambda mode=mode: canvas.set_mode(mode))  # type: ignore[misc]
         on("toggle_map", canvas.toggle_heat)
         on("fit", bench.stage.fit)
@@ -55,9 +56,7 @@ class Viewing(QObject):
 
     @Slot(str)
     def _on_mode(self, mode: str) -> None:
-        action = f"view_{mode}"
-        if action in self._bench.actions.names():
-            self._bench.actions[action].setChecked(True)
+        self._bench.actions[f"view_{mode}"].setChecked(True)
 
     @Slot(bool)
     def _show_regions(self, shown: bool) -> None:

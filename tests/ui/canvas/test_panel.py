@@ -264,6 +264,11 @@ def test_swipe_shows_the_map_right_of_the_line(panel, view, pointer) -> None:
     assert (image[right.y(), right.x()] != plain[right.y(), right.x()]).any()
     pointer.drag(pointer.at(300, 30), pointer.at(360, 30))
     assert (screenshot(panel)[right.y(), right.x()] == plain[right.y(), right.x()]).all()
+    for _ in range(6):  # six steps to the left, by the keyboard
+        QTest.keyClick(view, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+    image = screenshot(panel)
+    assert (image[right.y(), right.x()] != plain[right.y(), right.x()]).any()
+    assert (image[left.y(), left.x()] != plain[left.y(), left.x()]).any()
 
 
 def test_a_crop_is_framed(panel, view) -> None:
