@@ -2,6 +2,7 @@
 
     python scripts/build_screenshots.py                       # all, light and dark: some minutes
     python scripts/build_screenshots.py --theme dark --scale 1
+    python scripts/build_screenshots.py --part develop        # only the pictures of one part of the tour
 
 At scale 1 the pages of the tour are taken, at scale 2 the one of the README.
 """
@@ -13,7 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -34,6 +35,7 @@ IMAGES = ROOT / "docs" / "images"
 DEMO = ROOT / "resources" / "demo"
 SIZE = (1440, 900)
 THEMES, SCALES = ("dark", "light"), (1, 2)
+PARTS = ("review", "annotate", "develop", "checkpoints", "teach")
 SHOWN = "melanoma_06"
 QUALITY = 90
 # What a person could ask that the demo's network does not know; the images that say so.
@@ -45,10 +47,10 @@ NEW_CLASSES = {
 
 
 class Tour:
-    """Goes through the window once, in one theme and at one scale."""
+    """Goes through the window once, in one theme and at one scale, through these parts."""
 
-    def __init__(self, theme: str, scale: int) -> None:
-        self._theme, self._scale = theme, scale
+    def __init__(self, theme: str, scale: int, parts: Sequence[str] = PARTS) -> None:
+        self._theme, self._scale, self._parts = theme, scale, parts
         self._steps = 0
         self._maps = 0
 
@@ -58,7 +60,7 @@ class Tour:
         window.resize(*SIZE)
         bench.computing.map_shown.connect(self._on_map)
         yield self._after(20)
-        if self._scale == 1:
+        if self._scale == 1 and "review" in self._parts:
             self._take(window, "welcome")
         window.opening.open_demo()
         settled = self._settled(window)
@@ -70,14 +72,14 @@ class Tour:
         if self._scale > 1:
             self._take(window, "main")
             return
-        self._take(window, "review")
+        if "review" in self._parts:
+            self._take(window, "review")
         bench.actions["compute_all"].trigger()
         yield lambda: bench.gallery.model.counts().get("computed", 0) > 20 and settled()
-        yield from self._review(window, settled)
-        yield from self._annotate(window, settled)
-        yield from self._develop(window, settled)
-        yield from self._teach(window, settled)
-        self._take(window, "new-classes")
+        for part in self._parts:
+            yield from getattr(self, f"_{part}")(window, settled)
+            # What comes after was reviewed before.
+            bench.session.decide([record.id for record in bench.session.records()[8:]], "reviewed")
 
     def _review(self, window: MainWindow, settled: Condition) -> Generator[Condition]:
         """Find what the network gets wrong, and see what it looked at there."""
@@ -113,7 +115,7 @@ class Tour:
         yield settled
 
     def _develop(self, window: MainWindow, settled: Condition) -> Generator[Condition]:
-        """Layers, methods side by side, checkpoints with their controls."""
+        """Layers, and methods side by side."""
         bench = window.bench
         bench.actions["workspace_model"].trigger()
         bench.actions["view_blend"].trigger()
@@ -128,6 +130,10 @@ class Tour:
         yield lambda: grid.missing() == ((), ()) and settled()
         self._take(window, "layers")
         bench.actions["compare"].trigger()
+        yield settled
+
+    def _checkpoints(self, window: MainWindow, settled: Condition) -> Generator[Condition]:
+        """Checkpoints side by side, with their controls."""
         page = window.checkpoints.page
         window.checkpoints.compare(
             ComparisonRequest(
@@ -156,6 +162,7 @@ class Tour:
         self._show(window, "melanoma_07")
         yield lambda: self._maps and settled()
         yield self._after(40)
+        self._take(window, "new-classes")
 
     def _stroke(self, canvas: QWidget) -> None:
         """Paint along the lower edge of the mask."""
@@ -199,7 +206,7 @@ class Tour:
         print(f"{path.relative_to(ROOT)}  {path.stat().st_size // 1024} kB", flush=True)
 
 
-def take(theme: str, scale: int) -> int:
+def take(theme: str, scale: int, parts: Sequence[str] = PARTS) -> int:
     """Write the pictures of a theme; nothing of this user's settings is read or kept."""
     os.environ["QT_SCALE_FACTOR"] = str(scale)
     with tempfile.TemporaryDirectory(prefix="camviewer-pictures-", ignore_cleanup_errors=True) as folder:
@@ -207,7 +214,7 @@ def take(theme: str, scale: int) -> int:
             os.environ[name] = folder
         app = QApplication(["camviewer"])  # the driver's timer needs it before the program makes its own
         arguments = ["--safe-mode", "--theme", theme, "--size", "{}x{}".format(*SIZE)]
-        status = run(arguments, Tour(theme, scale).script)
+        status = run(arguments, Tour(theme, scale, parts).script)
     del app
     return status
 
@@ -217,13 +224,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--theme", choices=THEMES)
     parser.add_argument("--scale", type=int, choices=SCALES)
+    parser.add_argument("--part", choices=PARTS)
     args = parser.parse_args()
+    parts = (args.part,) if args.part else PARTS
     if args.theme and args.scale:
-        return take(args.theme, args.scale)
+        return take(args.theme, args.scale, parts)
     status = 0
     for theme in [args.theme] if args.theme else THEMES:
         for scale in [args.scale] if args.scale else SCALES:
             command = [sys.executable, __file__, "--theme", theme, "--scale", str(scale)]
+            command += ["--part", args.part] if args.part else []
             status |= subprocess.run(command, check=False).returncode
     return status
 

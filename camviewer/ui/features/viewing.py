@@ -30,8 +30,8 @@ class Viewing(QObject):
         on("show_cells", lambda: canvas.set_cells_shown(actions["show_cells"].isChecked()))
         on("toggle_regions", lambda: canvas.set_regions_visible(actions["toggle_regions"].isChecked()))
         on("toggle_gallery", self._toggle_gallery)
-        for mode in ("system", "dark", "light"):
-            on(f"theme_{mode}", lambda mode=mode: self._set_theme(mode))  # type: ignore[misc]
+        for shade in ("system", "dark", "light"):
+            on(f"theme_{shade}", lambda shade=shade: self._set_theme(shade))  # type: ignore[misc]
         on("next_pane", self._next_pane)
         on("search", bench.gallery.focus_search)
         canvas.mode_changed.connect(self._on_mode)
