@@ -93,7 +93,8 @@ class Explainer:
 
         Raises:
             Cancelled: when `cancelled` returned True. What was finished before stays in the cache.
-            MethodError: when a method is not defined for the network or layer.
+            MethodError: when none of the methods is defined for the network or layer; one of several is left out
+                and said in ``refused`` and ``notices``.
             LayerError: when a layer does not exist or has no spatial map.
             ModelError: when the network refuses the input, or memory runs out on the CPU too.
             UsageError: for unknown options, classes or parameter values.
@@ -215,6 +216,7 @@ class Explainer:
             started = time.perf_counter()
             for pixels, key in zip(images, keys, strict=True):
                 jobs.append(self._new_job(pixels, key))
+            request, refused = self._accepted(request, jobs)
             self._passes.run([(job, job.base) for job in jobs], request, parameters)
             for job in jobs:
                 job.views = [(job.base, "as is"), *self._further_views(job.base, request)]
@@ -224,11 +226,28 @@ class Explainer:
             found = []
             for number, job in enumerate(jobs):
                 job.seconds = shared
-                found.append(self._finish(job, request, parameters, listeners))
+                found.append(replace(self._finish(job, request, parameters, listeners), refused=refused))
                 if on_image is not None:
                     on_image(number + 1, len(jobs))
         self._keep(jobs)
         return found
+
+    def _accepted(self, request: MapRequest, jobs: Sequence[Job]) -> tuple[MapRequest, dict[str, str]]:
+        """Return the request without the methods that network or layer do not have, and why by method.
+
+        Raises:
+            MethodError: when no method is left.
+        """
+        refused: dict[str, str] = {}
+        for name in request.methods if jobs else ():
+            try:
+                self._layers.of_method(name, request.layers, jobs[0].base.size)
+            except MethodError as error:
+                refused[name] = error.message
+                if len(refused) == len(set(request.methods)):
+                    raise
+        self.device.notices.extend(f"{reason} The other methods go on without it." for reason in refused.values())
+        return replace(request, methods=tuple(m for m in request.methods if m not in refused)), refused
 
     def _new_job(self, pixels: Pixels, key: Hashable | None) -> Job:
         full = None if key is None else (key, self.classifier.preprocessing)

@@ -119,6 +119,7 @@ class Explanation:
         identity_error: largest deviation of the head's identity over the classes, in logits
             (``mean(M_c) + b_c = S_c`` or its form for the head), None where no identity holds.
         notices: sentences for the user, for example that memory ran out and the CPU took over.
+        refused: by method that is not defined for the network or layer, why; the others' maps are there.
     """
 
     scores: Sequence[ClassScore]
@@ -126,6 +127,7 @@ class Explanation:
     plan: InputPlan
     identity_error: float | None = None
     notices: tuple[str, ...] = ()
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

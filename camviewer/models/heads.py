@@ -21,6 +21,7 @@ from camviewer.models.records import HeadKind, HeadSummary
 from camviewer.models.trace import Call, Trace, shape_copy
 
 TOLERANCE = 1e-3  # of the logits' deviation; float32 sums of thousands of products stay below 1e-4
+ROUNDINGS = 4  # units in the last place of a reduced type that pooling, product and sum may add to the tolerance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,10 +108,13 @@ def recognise_head(network: nn.Module, traced: Trace, *, channels: int = 3) -> H
         return Head("none", reason=f"The layer {call.name} that enters the pooling is no grid of cells.")
     candidates = [head] if head.relu else [head, _with_relu(head)]
     features, logits = _probe(network, call, traced, channels)
+    rounding = torch.finfo(logits.dtype).eps
+    features, logits = features.float(), logits.float()
     for candidate in candidates:
-        expected = candidate.scores(to_grid(features, layout).float())
+        expected = candidate.scores(to_grid(features, layout))
         spread = (logits - candidate.bias).abs().max().clamp_min(1e-30)  # type: ignore[operator]
-        if expected.shape == logits.shape and bool((expected - logits).abs().max() <= TOLERANCE * spread):
+        allowed = (TOLERANCE + ROUNDINGS * rounding) * spread + rounding * logits.abs().max()
+        if expected.shape == logits.shape and bool((expected - logits).abs().max() <= allowed):
             return candidate
     return Head(
         "none",
@@ -198,7 +202,10 @@ def _with_relu(head: Head) -> Head:
 
 
 def _probe(network: nn.Module, call: Call, traced: Trace, channels: int) -> tuple[Tensor, Tensor]:
-    """Return random features put in place of a layer's output, and the logits that follow, both float32."""
+    """Return random features put in place of a layer's output, and the logits that follow.
+
+    In float32 where the end of the network takes it, in the network's own type otherwise.
+    """
     parameter = next(network.parameters())
     width, height = traced.input_size
     shape = (1, channels, height, width)
@@ -207,10 +214,10 @@ def _probe(network: nn.Module, call: Call, traced: Trace, channels: int) -> tupl
     first = {c.path for c in traced.calls if c.order <= call.order}
     used = {c.path for c in traced.calls if c.node is None or c.node in traced.leading}
     behind = frozenset(used - first - above)
+    exact = torch.empty(0, device=parameter.device, dtype=torch.float32)
     try:
-        return _logits(
-            shape_copy(network, keep=behind), call, torch.empty(shape, device="meta", dtype=parameter.dtype), parameter
-        )
+        image = torch.empty(shape, device="meta", dtype=torch.float32)
+        return _logits(shape_copy(network, keep=behind, dtype=torch.float32), call, image, exact)
     except Exception:  # the end uses more than this layer, or the network cannot run without arithmetic
         return _logits(network, call, torch.zeros(shape, device=parameter.device, dtype=parameter.dtype), parameter)
 
@@ -221,7 +228,7 @@ def _logits(network: nn.Module, call: Call, image: Tensor, like: Tensor) -> tupl
         logits = pick_logits(network(image))
     if logits is None or logits.device.type == "meta":
         raise ValueError("the layer does not lead to the class scores")
-    return put[0].float(), logits.float()
+    return put[0], logits
 
 
 @contextmanager

@@ -116,23 +116,31 @@ def _ancestors(node: Node | None) -> set[Node]:
     return found
 
 
-def shape_copy(network: nn.Module, *, keep: frozenset[str] = frozenset()) -> nn.Module:
+def shape_copy(
+    network: nn.Module, *, keep: frozenset[str] = frozenset(), dtype: torch.dtype | None = None
+) -> nn.Module:
     """Return a copy in evaluation mode whose tensors have shapes but no memory.
 
     Args:
         keep: paths of modules that share their own tensors with `network` instead, children excluded.
+        dtype: of all floating-point tensors, which are copied where they have another; None for their own.
     """
+
+    def kind(tensor: Tensor) -> torch.dtype:
+        return dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
+
     memo: dict[int, Any] = {}
     for path in keep:
         module = network.get_submodule(path)
         for tensor in [*module._parameters.values(), *module._buffers.values(), *vars(module).values()]:
             if isinstance(tensor, Tensor):
-                memo[id(tensor)] = tensor
+                kept = tensor.detach().to(kind(tensor))
+                memo[id(tensor)] = nn.Parameter(kept, False) if isinstance(tensor, nn.Parameter) else kept
     for module in network.modules():
         tensors = [*module._parameters.values(), *module._buffers.values(), *vars(module).values()]
         for tensor in tensors:
             if isinstance(tensor, Tensor) and id(tensor) not in memo:
-                empty = torch.empty_like(tensor, device="meta")
+                empty = torch.empty_like(tensor, device="meta", dtype=kind(tensor))
                 memo[id(tensor)] = nn.Parameter(empty, False) if isinstance(tensor, nn.Parameter) else empty
     return copy.deepcopy(network, memo).eval()
 

@@ -355,6 +355,44 @@ def test_half_precision_networks_give_finite_maps(dtype: torch.dtype) -> None:
             assert np.corrcoef(m.values.ravel(), n.values.ravel())[0, 1] > 0.99
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("pool", ["mean", "max"])
+def test_heads_are_recognised_in_every_precision(dtype: torch.dtype, pool: str) -> None:
+    network = seeded(lambda: Small(pool=pool))
+    methods = ("cam", *GRADIENT_METHODS, "eigencam", "random")
+    expected = explain(network, PIXELS, methods=methods, classes="all")
+    found = explain(copy.deepcopy(network).to(dtype), PIXELS, methods=methods, classes="all")
+    assert len(found.maps) == len(expected.maps) == len(methods) * CLASSES and not found.refused
+    for m, n in zip(expected.maps, found.maps, strict=True):
+        assert np.isfinite(n.values).all() and n.values.dtype == np.float32
+        scale = max(np.abs(other.values).max() for other in expected.maps if other.method == m.method)
+        assert np.abs(m.values - n.values).max() <= 0.03 * scale, m.method
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_slightly_bent_head_is_none_in_every_precision(dtype: torch.dtype) -> None:
+    class Bent(Small):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(torch.tanh(self.features(x).mean((2, 3))))
+
+    assert classifier(seeded(Bent).to(dtype)).head.kind == "none"
+
+
+def test_a_refused_method_does_not_end_the_others() -> None:
+    explainer = Explainer(classifier(seeded(lambda: Small(pool="deep"))))
+    found = explainer.explain(PIXELS, MapRequest(("cam", "gradcam", "layercam"), "top2"))
+    assert [m.method for m in found.maps] == ["gradcam"] * 2 + ["layercam"] * 2
+    np.testing.assert_array_equal(
+        values(found), values(explainer.explain(PIXELS, MapRequest(("gradcam", "layercam"), "top2")))
+    )
+    assert list(found.refused) == ["cam"] and found.refused["cam"].startswith("CAM is not defined")
+    assert any(found.refused["cam"] in notice for notice in found.notices)
+    gap = Explainer(classifier(seeded(Small)))
+    inner = gap.explain(PIXELS, MapRequest(("gradcam", "cam"), layers=("second",)))
+    assert [m.layer for m in inner.maps] == ["second"] and "CAM is defined only" in inner.refused["cam"]
+    assert not gap.explain(PIXELS, MapRequest(("gradcam", "cam"))).notices
+
+
 def test_small_half_precision_gradients_do_not_underflow() -> None:
     network = seeded(lambda: Small(pool="deep"))
     network.fc.weight.data.mul_(1e-6)
