@@ -122,11 +122,7 @@ def _results(
 
     own = not ray.is_initialized()
     if own:
-        where = {} if os.environ.get("RAY_ADDRESS") else {"include_dashboard": False}
-        try:
-            ray.init(logging_level=logging.ERROR, log_to_driver=False, **where)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise ModelError("The cluster cannot be reached or started. Try again.", details=repr(error)) from error
+        _start(ray)
     try:
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
@@ -147,3 +143,19 @@ def _results(
     finally:
         if own:
             ray.shutdown()
+
+
+def _start(ray: Any) -> None:
+    """Join the cluster of ``RAY_ADDRESS``, or start one here; once more where a busy machine was too slow for Ray."""
+    address = os.environ.get("RAY_ADDRESS")
+    where = {} if address else {"include_dashboard": False}
+    tries = 1 if address else 2
+    for number in range(1, tries + 1):
+        try:
+            ray.init(logging_level=logging.ERROR, log_to_driver=False, **where)
+            return
+        except Exception as error:  # Ray has no class of its own for processes that did not come up in time
+            log.warning("the cluster did not start: %r", error)
+            ray.shutdown()
+            if number == tries:
+                raise ModelError("The cluster cannot be reached or started. Try again.", details=repr(error)) from error

@@ -133,24 +133,25 @@ def test_the_engine_needs_ray_to_be_there(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 class Ray(ModuleType):
-    """As much of Ray as runs in this process: it starts or not, and maps a table or stops on the way."""
+    """As much of Ray as runs in this process: it starts at a certain try or never, and maps a table or stops."""
 
     class RayError(Exception):
         pass
 
-    def __init__(self, *, starts: bool = True, stops: bool = False) -> None:
+    def __init__(self, *, starts: int = 1, stops: bool = False) -> None:
         super().__init__("ray")
         self.data, self.exceptions = self, self
         self.__path__: list[str] = []
         self.DataContext, self.execution_options = self, SimpleNamespace()
-        self._starts, self._stops, self.running = starts, stops, False
+        self._starts, self._stops, self.running, self.tries = starts, stops, False, 0
 
     def is_initialized(self) -> bool:
         return self.running
 
     def init(self, **_options: object) -> None:
-        if not self._starts:
-            raise RuntimeError("no node")
+        self.tries += 1
+        if self.tries != self._starts:
+            raise Exception("The current node timed out during startup.")
         self.running = True
 
     def shutdown(self) -> None:
@@ -188,11 +189,14 @@ def with_ray(monkeypatch: pytest.MonkeyPatch, ray: Ray) -> None:
         monkeypatch.setitem(sys.modules, name, ray)
 
 
-def test_groups_travel_there_and_back(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("starts", [1, 2])
+def test_groups_travel_there_and_back(
+    starts: int, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The own half of the work, without a cluster's processes."""
     here, there = tmp_path / "here", tmp_path / "there"
     assert main(arguments(inputs, here)) == 1
-    ray = Ray()
+    ray = Ray(starts=starts)
     with_ray(monkeypatch, ray)
     assert main([*arguments(inputs, there), "--engine", "ray"]) == 1
     assert_same(here, there)
@@ -202,7 +206,7 @@ def test_groups_travel_there_and_back(inputs: Path, tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("ray", "words"),
     [
-        (Ray(starts=False), "The cluster cannot be reached or started. Try again."),
+        (Ray(starts=0), "The cluster cannot be reached or started. Try again."),
         (Ray(stops=True), "The cluster stopped computing. Its own log tells why."),
     ],
 )
