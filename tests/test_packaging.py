@@ -20,7 +20,8 @@ pytestmark = [pytest.mark.nightly, pytest.mark.timeout(1800)]
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["QT_QPA_PLATFORM"] = "offscreen"
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )

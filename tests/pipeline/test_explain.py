@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +159,7 @@ def test_an_overlay_draws_box_and_outline_over_the_image():
 
 
 def test_a_missing_memory_is_said_and_other_errors_go_to_the_log(files, caplog):
+    caplog.set_level(logging.ERROR)
     assert failure_of(files[0], MemoryError()) == Failure(
         "memory", "0.png cannot be computed. There is not enough memory for it."
     )
