@@ -76,6 +76,20 @@ def keys_page() -> str:
 
 
 EXPLAIN_JSON = """
+## A network of your own
+
+`--model net.py --weights FILE --trust-code` takes what `build()` in `net.py` returns, a `torch.nn.Module`, and loads the
+weights into it. That runs the file's code: without `--trust-code` nothing of it runs, and the answer names its path and
+SHA-256. What the weights do not say themselves stands in a file `net.json` beside it, or in the options:
+
+```json
+{"classes": ["benign", "melanoma"], "input_size": [224, 224], "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
+```
+
+`input_size` is one side, or width and height. `channels` (1, 3 or 4), `interpolation` and `activation` (`softmax`, or
+`sigmoid` for a network whose classes do not exclude each other) may stand there too. The scores may come in a tuple or a
+dict, as `logits` or first.
+
 ## explain.json
 
 `explain` writes `explain.json` into `--out`: `{"schema": 1, "run": {...}, "images": [...]}`. All paths in it are relative
