@@ -105,7 +105,7 @@ def _absorbed(source: Node, along: int) -> Found | None:
                 return None  # not neighbours
             size *= part.size
         rest = [f for dim in dims for f in dim if f.axis == axis]
-        if any(f.stride % size for f in rest):
+        if not rest or any(f.stride % size for f in rest):
             return None
         dims = [tuple(replace(f, stride=f.stride // size) if f.axis == axis else f for f in dim) for dim in dims]
         spans[axis] = spans[axis].window(kernel=size, stride=size, padding=0)
@@ -115,7 +115,9 @@ def _absorbed(source: Node, along: int) -> Found | None:
 def multiply(source: Node, node: Node) -> None:
     """Give a product ``[rows, inputs] x [inputs, outputs]`` with weights the axes of its rows."""
     found = _absorbed(source, 1)
-    if found is not None:
+    if found is None:
+        combine(node, [source])
+    else:
         (rows, _), spans = found
         node.dims, node.spans = (rows, plain(node.shape[1])), spans
 

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from camviewer.cam.explainer import Explainer
 from camviewer.cam.requests import MapRequest
+from camviewer.errors import LayerError
 
 PIXELS = draw_pixels(6, width=48, height=40)
 METHODS = {"gradcam": ref.grad_cam, "hirescam": ref.hires_cam, "layercam": ref.layer_cam, "gradcampp": ref.grad_cam_pp}
@@ -159,6 +160,36 @@ def test_patches_folded_into_channels_are_followed() -> None:
     owner = classifier(seeded(make), size=(64, 40))
     positions = owner.tap("2").positions
     assert positions is not None and positions.start == (1.5, 1.5) and positions.step == (4.0, 4.0)
+
+
+def test_a_product_over_all_cells_leaves_no_place() -> None:
+    network = seeded(
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 8, stride=8), nn.Flatten(), nn.Linear(96, 6), nn.Linear(6, 3))
+    )
+    owner = classifier(network, size=(48, 32))
+    with pytest.raises(LayerError, match="has no place"):
+        owner.tap("2")
+
+
+class Mixing(nn.Module):
+    """Tokens mixed by weights over all cells, in front of what they are added to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.mix, self.norm = nn.Conv2d(3, 6, 8, stride=8), nn.Linear(24, 24), nn.LayerNorm(6)
+        self.head = nn.Linear(6, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2)
+        x = functional.gelu(self.mix(x)) + x
+        return self.head(self.norm(x.transpose(1, 2)).mean(1))
+
+
+def test_mixed_tokens_stay_where_they_are() -> None:
+    owner = classifier(seeded(Mixing), size=(48, 32))
+    tap = owner.tap("norm")
+    assert owner.head.kind == "gap_linear" and (tap.layout.kind, tap.layout.grid) == ("tokens", (6, 4))
+    assert tap.positions is not None and tap.positions.step == (8.0, 8.0)
 
 
 def test_swin_of_timm() -> None:
