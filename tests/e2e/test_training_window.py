@@ -46,7 +46,7 @@ def test_train_open_convert_and_compare(window: MainWindow, qtbot, tmp_path: Pat
     qtbot.waitUntil(lambda: len(dialog._reports) == 3, timeout=LONG)
     qtbot.waitUntil(lambda: not dialog.running, timeout=LONG)
     assert dialog.confusion._counts.sum() == 6
-    assert dialog.confusion._names == ("green", "red", "background")
+    assert dialog.confusion._names == ("green", "red")
     assert "Held out" in dialog.loss.accessibleDescription()
     assert any("red_01.png" in message for message in training._messages)
     assert recall(out)[0] == pictures
@@ -54,7 +54,7 @@ def test_train_open_convert_and_compare(window: MainWindow, qtbot, tmp_path: Pat
     # The network is opened from there.
     dialog._open.click()
     qtbot.waitUntil(lambda: bench.computing.summary is not None, timeout=LONG)
-    assert bench.computing.summary.identity.classes == ("green", "red", "background")
+    assert bench.computing.summary.identity.classes == ("green", "red")
     assert bench.computing.summary.head.kind == "gap_linear"
 
     # Converted to GMP, it takes the place of the open one; the layer tree shows the new pooling.
