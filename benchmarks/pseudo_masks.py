@@ -211,6 +211,7 @@ class Line:
     auc: float | None
     best70_iou: float | None
     best70_failed: float | None
+    risk_coverage: tuple[float, ...]
     milliseconds: float
     grid_pointing: float | None = None
     grid_energy: float | None = None
@@ -246,6 +247,7 @@ def measure(name: str, samples: list[Sample], kind: str, values: list[np.ndarray
         triage.auc,
         triage.kept_iou,
         triage.kept_failed,
+        triage.risk_coverage,
         1000 * seconds / len(samples),
         float(np.mean([grid_pointing(found, index) for found, index in tiled])) if tiled else None,
         float(np.nanmean([energy_inside(f, tile(i, (f.shape[1], f.shape[0]))) for f, i in tiled])) if tiled else None,
@@ -291,6 +293,7 @@ def show(lines: list[Line]) -> None:
             f"{f'{line.interval[0]:.2f}-{line.interval[1]:.2f}':>12}"
             f"{line.thresholded_jaccard:8.3f}{line.dice:7.3f}{rest}{line.milliseconds:6.0f}{grid}"
         )
+        print("  IoU of the least doubtful 10, 20 ... %: " + " ".join(f"{value:.3f}" for value in line.risk_coverage))
 
 
 def sheet(file: Path) -> None:

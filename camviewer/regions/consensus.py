@@ -40,6 +40,8 @@ SHARPNESS = 4
 VOTE = 0.35
 LIKE = 0.3
 """Overlap with the best candidate that makes another one vote."""
+AWAY = 0.1
+"""Share of a candidate in a mask below which it is another thing."""
 NOTICEABLE = 5.0
 """Difference in CIE Lab from which anybody sees two colours (Mokrzycki and Tatol 2011); mottled skin has less."""
 
@@ -168,9 +170,22 @@ def support(overlap: Floats, cut: NDArray[np.int64]) -> Floats:
 
 def agreement(found: Candidates, mask: BoolMask) -> float:
     """Return how well the best candidate of each cut overlaps with a mask at the working size, on average."""
+    return float(support(_overlap(found, mask)[None], found.cut)[0])
+
+
+def unrivalled(found: Candidates, mask: BoolMask) -> float:
+    """Return the best score of the candidates like a mask, over the sum of that and the best one elsewhere, 0..1."""
+    away = (found.masks & mask).sum(axis=(1, 2)) < AWAY * found.masks.sum(axis=(1, 2))
+    own = float(found.score[_overlap(found, mask) > LIKE].max(initial=0))
+    other = float(found.score[away].max(initial=0))
+    return own / (own + other) if own > 0 else 0.0
+
+
+def _overlap(found: Candidates, mask: BoolMask) -> Floats:
+    """Return the IoU of each candidate with a mask at the working size, ``[N]``."""
     both = (found.masks & mask).sum(axis=(1, 2))
     either = found.masks.sum(axis=(1, 2)) + mask.sum() - both
-    return float(support(np.asarray(both / np.maximum(either, 1))[None], found.cut)[0])
+    return np.asarray(both / np.maximum(either, 1))
 
 
 def vote(found: Candidates) -> BoolMask:

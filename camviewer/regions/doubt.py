@@ -42,10 +42,11 @@ class Signs:
         separability: share of the blue channel's variance that Otsu's two classes explain.
         contrast: colour inside against the ring around, ``d / (d + 10)`` with d in CIE Lab.
         inside: one minus the share of the outline on the image's frame or on an artefact.
-        fit: share of the map's highest pixels, as many as the mask has, that lie in the mask.
         compact: root of ``4 pi area / outline^2``.
         distinct: the step of colour across the outline against how much the surroundings vary along it
             (`camviewer.regions.outline`).
+        unrivalled: how much better the outlines at the mask score than those elsewhere in the whole picture, by
+            colour and map together (`camviewer.regions.consensus`): 0.5 where another one is as good.
     """
 
     agreement: float
@@ -53,22 +54,22 @@ class Signs:
     separability: float
     contrast: float
     inside: float
-    fit: float
     compact: float
     distinct: float
+    unrivalled: float
 
 
 WEIGHTS = Signs(
-    agreement=2.9,
-    stability=2.8,
-    separability=2.0,
-    contrast=0.2,
-    inside=3.1,
-    fit=1.8,
-    compact=2.4,
-    distinct=0.8,
+    agreement=1.5,
+    stability=2.3,
+    separability=0.6,
+    contrast=0.6,
+    inside=1.2,
+    compact=1.5,
+    distinct=0.2,
+    unrivalled=3.3,
 )
-OFFSET = 10.4
+OFFSET = 7.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +80,18 @@ class Doubt:
     signs: Signs
 
 
-def judge(work: Work, mask: BoolMask) -> Doubt:
-    """Return how doubtful a mask ``[H, W]`` of an image and its map is; an empty one is 1."""
-    size = (work.energy.shape[1], work.energy.shape[0])
-    small = np.asarray(cv2.resize(mask.view(np.uint8), size, interpolation=cv2.INTER_AREA), dtype=np.bool_)
+def judge(work: Work, mask: BoolMask, within: tuple[Work, BoolMask] | None = None) -> Doubt:
+    """Return how doubtful a mask ``[H, W]`` of an image and its map is; an empty one is 1.
+
+    Args:
+        work: image and map, or a window of them.
+        mask: of the same size.
+        within: the whole image and the mask in it, where `work` is a window.
+    """
+    small = _reduced(mask, work)
     if not small.any():
         return Doubt(1.0, Signs(*[0.0] * len(fields(Signs))))
-    signs = _signs(work, small)
+    signs = _signs(work, small, _unrivalled(*(within or (work, mask))))
     evidence = sum(weight * sign for weight, sign in zip(astuple(WEIGHTS), astuple(signs), strict=True))
     return Doubt(1 / (1 + math.exp(evidence - OFFSET)), signs)
 
@@ -117,7 +123,17 @@ def three_valued(mask: BoolMask, band: BoolMask | None, class_value: int) -> NDA
     return values if band is None else np.where(band, np.uint8(IGNORE), values)
 
 
-def _signs(work: Work, mask: BoolMask) -> Signs:
+def _reduced(mask: BoolMask, work: Work) -> BoolMask:
+    size = (work.energy.shape[1], work.energy.shape[0])
+    return np.asarray(cv2.resize(mask.view(np.uint8), size, interpolation=cv2.INTER_AREA), dtype=np.bool_)
+
+
+def _unrivalled(work: Work, mask: BoolMask) -> float:
+    found = consensus.offered(work)
+    return 0.0 if found is None else consensus.unrivalled(found, _reduced(mask, work))
+
+
+def _signs(work: Work, mask: BoolMask, unrivalled: float) -> Signs:
     seen = ~work.excluded
     found = consensus.offered(work)
     agreement = 0.0 if found is None else consensus.agreement(found, mask)
@@ -131,16 +147,15 @@ def _signs(work: Work, mask: BoolMask) -> Signs:
         edge |= grown(work.excluded, 2)
     around = sum(cv2.arcLength(part, closed=True) + math.pi for part in outline)
     area = int(mask.sum())
-    top = np.partition(work.energy, work.energy.size - area, axis=None)[work.energy.size - area]
     return Signs(
         agreement=agreement,
         stability=stability,
         separability=separability,
         contrast=difference / (difference + HALF_CONTRAST),
         inside=1 - float(edge[points[:, 1], points[:, 0]].mean()),
-        fit=float((mask & (work.energy >= max(float(top), 1e-6))).sum()) / area,
         compact=math.sqrt(min(1.0, 4 * math.pi * area / around**2)),
         distinct=trace(mask, edge, seen, work.lab).distinct,
+        unrivalled=unrivalled,
     )
 
 

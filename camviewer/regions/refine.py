@@ -105,11 +105,12 @@ def refine_mask(
         mask = REFINEMENTS[name](work, parameters)
         if not focus.cut_off(mask, place, whole.full):
             break
+    full = focus.placed(mask, place, whole.full)
     return RefinedMask(
-        focus.placed(mask, place, whole.full),
+        full,
         name,
         "" if mask.any() else consensus.NOTHING,
-        doubt.judge(work, mask).score if judge else None,
+        doubt.judge(work, mask, (whole, full)).score if judge else None,
         focus.placed(doubt.uncertain(work), place, whole.full) if band else None,
     )
 

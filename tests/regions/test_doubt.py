@@ -49,13 +49,36 @@ def test_each_sign_turns_the_right_way() -> None:
     faint = judge(work(draw(SIZE, TRUTH, pigment=(216, 170, 150))), TRUTH).signs
     assert faint.contrast < clear.contrast
     assert faint.separability < clear.separability
-    away = judge(work(draw(SIZE, TRUTH), blob(SIZE, 0.1, 0.1, 0.1)), TRUTH).signs
-    assert away.fit < clear.fit
     at_border = disc(SIZE, 0.0, 0.5, 0.15)
     assert judge(work(draw(SIZE, at_border)), at_border).signs.inside < clear.inside
     ragged = TRUTH.copy()
     ragged[::4] = False
     assert judge(work(draw(SIZE, TRUTH)), ragged).signs.compact < clear.compact
+
+
+def test_a_mask_is_doubted_where_another_outline_is_as_good() -> None:
+    left, right = disc(SIZE, 0.25, 0.5, 0.12), disc(SIZE, 0.75, 0.5, 0.12)
+    both = draw(SIZE, left | right)
+    on_left, even = blob(SIZE, 0.25, 0.5, 0.1), np.ones_like(both[:, :, 0], dtype=np.float32)
+    alone = judge(work(draw(SIZE, left), on_left), left)
+    meant, rivalled, wrong = (
+        judge(work(both, on_left), left),
+        judge(work(both, even), left),
+        judge(work(both, on_left), right),
+    )
+    assert alone.signs.unrivalled == 1
+    assert alone.score < meant.score < rivalled.score < wrong.score
+    assert rivalled.signs.unrivalled == pytest.approx(0.5, abs=0.02)
+
+
+def test_what_is_outside_of_a_window_is_a_rival_too() -> None:
+    left, right = disc(SIZE, 0.25, 0.5, 0.12), disc(SIZE, 0.75, 0.5, 0.12)
+    picture, even = draw(SIZE, left | right), np.ones(SIZE[::-1], dtype=np.float32)
+    half = np.s_[:, : SIZE[0] // 2]
+    window = work(np.ascontiguousarray(picture[half]), np.ascontiguousarray(even[half]))
+    within = judge(window, np.ascontiguousarray(left[half]), (work(picture, even), left))
+    assert judge(window, np.ascontiguousarray(left[half])).signs.unrivalled == 1
+    assert within.signs.unrivalled == pytest.approx(0.5, abs=0.02)
 
 
 def test_three_values() -> None:
