@@ -66,7 +66,8 @@ class Tour:
         settled = self._settled(window)
         yield lambda: self._maps and settled()
         self._show(window, SHOWN)
-        yield lambda: self._maps and settled()
+        # The regions come after the map.
+        yield lambda: self._maps and window.bench.session.current.record.status == "computed" and settled()
         bench.actions["view_blend"].trigger()
         yield settled
         if self._scale > 1:
