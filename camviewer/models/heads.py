@@ -118,8 +118,7 @@ def recognise_head(network: nn.Module, traced: Trace, *, channels: int = 3) -> H
             return candidate
     return Head(
         "none",
-        reason=f"The class scores are not the pooled output of {call.name} times one set of weights, "
-        "so CAM is not defined.",
+        reason=f"The class scores are not the pooled output of {call.name} times one set of weights.",
     )
 
 
