@@ -432,9 +432,7 @@ def test_the_developer_by_keyboard(folder: Path, skin: Path, tmp_path: Path, qap
     assert "squeezenet1_1_skin9.pth" in json.dumps(json.loads((out / "run.json").read_text(encoding="utf-8")))
 
 
-def test_the_developer_by_mouse(folder: Path, skin: Path, monkeypatch: pytest.MonkeyPatch, qapp) -> None:
-    monkeypatch.chdir(skin.parent)  # where a file dialog begins
-
+def test_the_developer_by_mouse(folder: Path, skin: Path, qapp) -> None:
     def script(window: MainWindow) -> Steps:
         bench, computing, bar = window.bench, window.bench.computing, window.bench.header.menu
         window.resize(1440, 900)
@@ -457,7 +455,7 @@ def test_the_developer_by_mouse(folder: Path, skin: Path, monkeypatch: pytest.Mo
         yield lambda: window.checkpoints.dialog is not None and window.checkpoints.dialog.isVisible()
         dialog: CheckpointsDialog = window.checkpoints.dialog
         yield from mouse.click(find(dialog, "Add files…"))
-        yield from pick_files(skin.name, "squeezenet1_1_imagenet.pth")
+        yield from pick_files(skin.parent, skin.name, "squeezenet1_1_imagenet.pth")
         yield lambda: len(dialog.chosen()) == 2
         yield from mouse.click(find(dialog, "Compare 2"))
         yield lambda: window.checkpoints.page.comparison is not None and _idle(window)
@@ -481,10 +479,14 @@ def tick_first_part(layers: QTreeView) -> Steps:
     yield from mouse.click(layers.viewport(), box.center())
 
 
-def pick_files(*names: str) -> Steps:
-    """Answer a file dialog by clicking files of the folder that it shows."""
+def pick_files(folder: Path, *names: str) -> Steps:
+    """Answer a file dialog by clicking files of a folder.
+
+    Where the dialog begins depends on the tests before this one, since Qt remembers it for the process.
+    """
     yield lambda: shown(QFileDialog) is not None
     dialog = shown(QFileDialog)
+    dialog.setDirectory(str(folder))
     views = [view for view in dialog.findChildren(QAbstractItemView) if view.objectName() in ("listView", "treeView")]
     yield lambda: any(view.isVisible() for view in views)
     view = next(view for view in views if view.isVisible())
