@@ -13,6 +13,7 @@ from camviewer.images.geometry import FloatMap
 from camviewer.regions.drawing import Window, fill_holes
 from camviewer.regions.find import BoolMask
 from camviewer.regions.measures import mask_box
+from camviewer.regions.snap import grab_cut
 
 WORKING_SIDE = 360
 """Longer side at which the edge is found."""
@@ -162,11 +163,7 @@ def _cut(
         marks[[0, -1]] = marks[:, [0, -1]] = cv2.GC_PR_BGD
         marks[inside] = cv2.GC_FGD
     if not (marks & 1).all():
-        cv2.setRNGSeed(0)  # its colour models start from k-means
-        background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
-        bgr = cv2.cvtColor(cv2.medianBlur(picture, 5), cv2.COLOR_RGB2BGR)
-        # The rectangle is not used with GC_INIT_WITH_MASK.
-        cv2.grabCut(bgr, marks, (0, 0, 1, 1), background, foreground, rounds, cv2.GC_INIT_WITH_MASK)
+        grab_cut(picture, marks, rounds)
     cut = np.asarray(marks & 1, dtype=np.bool_)
     _, labels = cv2.connectedComponents(cut.view(np.uint8), connectivity=8)
     held = np.unique(labels[inside | (cut & (rough | sure))])
