@@ -73,9 +73,9 @@ NETWORK: tuple[Parameter, ...] = (
         0,
         0,
         1024,
-        help="Side of the square input; 0 takes the architecture's own",
+        help="Side of the square input; 0 takes the architecture's own, or less for smaller pictures",
         unit="px",
-        zero="As the network wants",
+        zero="As network and pictures want",
     ),
 )
 

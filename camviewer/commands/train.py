@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--batch-size", type=whole, default=32)
     parser.add_argument("--lr", type=float, help="highest learning rate (default: 0.001; 0.0005 with --weights)")
     parser.add_argument("--schedule", choices=("one_cycle", "constant"), default="one_cycle")
-    parser.add_argument("--input-size", type=whole, help="side of the input (default: the architecture's own)")
+    parser.add_argument(
+        "--input-size",
+        type=whole,
+        help="side of the input (default: the architecture's own, less for smaller pictures)",
+    )
     parser.add_argument("--only-head", action="store_true", help="train the last layer alone")
     parser.add_argument("--class-weights", choices=("balanced", "sqrt", "none"), default="balanced")
     parser.add_argument("--no-augmentation", action="store_true", help="show the pictures as they are")
@@ -104,11 +109,14 @@ def run(given: argparse.Namespace) -> int:
     # What cannot be is refused before torch is loaded and the pictures are read.
     settings = settings_of(given, given.arch or "camnet")
     from camviewer.training.run import architecture_of, train
-    from camviewer.training.sources import read_source
+    from camviewer.training.sources import read_source, usual_side
 
     if given.arch is None and given.weights is not None:
         settings = settings_of(given, architecture_of(given.weights))
     data = read_source(given.data, images=given.images, column=given.column)
+    if given.input_size is None:
+        side = usual_side(architecture(settings.arch), data)
+        settings = replace(settings, input_size=(side, side))
     counts = ", ".join(f"{name} {count}" for name, count in zip(data.classes, data.counts(), strict=True))
     say(f"{len(data)} pictures in {len(data.classes)} classes: {counts}")
     live = sys.stderr.isatty()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from camviewer.errors import Cancelled, ImageError, UsageError
-from camviewer.images.decode import read_image
+from camviewer.images.decode import read_header, read_image
 from camviewer.images.geometry import Size
 
 Pixels = NDArray[np.uint8]
@@ -62,15 +62,25 @@ class LabelledImages:
         """
         return self.source.read(index)
 
+    def size(self, index: int) -> Size:
+        """Return (width, height) of picture `index` without decoding it.
+
+        Raises:
+            ImageError: when it cannot be read.
+        """
+        return self.source.size(index)
+
     def counts(self) -> NDArray[np.int64]:
         """Return the number of pictures of each class."""
         return np.bincount(self.labels, minlength=len(self.classes)).astype(np.int64)
 
 
 class PixelSource(Protocol):
-    """Gives the pixels of a picture by its index."""
+    """Gives size and pixels of a picture by its index."""
 
     def read(self, index: int) -> Pixels: ...
+
+    def size(self, index: int) -> Size: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,9 @@ class Files:
     def read(self, index: int) -> Pixels:
         return read_image(self.paths[index])
 
+    def size(self, index: int) -> Size:
+        return read_header(self.paths[index]).size
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:
@@ -92,6 +105,9 @@ class Stack:
     def read(self, index: int) -> Pixels:
         picture: Pixels = self.pixels[index]
         return picture
+
+    def size(self, index: int) -> Size:
+        return self.pixels.shape[2], self.pixels.shape[1]
 
 
 def read_dataset(path: Path, *, images: Path | None = None, column: str | None = None) -> LabelledImages:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,13 +129,16 @@ def train_work(request: TrainRequest) -> Work:
     def run(watch: Watch) -> TrainResult:
         _threads()
         from camviewer.training.run import architecture_of, train
-        from camviewer.training.sources import read_source
+        from camviewer.training.sources import read_source, usual_side
 
         chosen = settings
         if request.values["start"] == "model" and weights is not None:
             chosen = request.settings(architecture_of(weights))
         data = read_source(request.source)
         watch.raise_if_cancelled()
+        if not request.values["input_size"]:
+            side = usual_side(architecture(chosen.arch), data)
+            chosen = replace(chosen, input_size=(side, side))
         watch.part(DataFound(data.classes, tuple(int(count) for count in data.counts()), data.skipped))
         if not has_state(request.out):  # a training that goes on keeps what it was begun with
             remember(request)
