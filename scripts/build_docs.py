@@ -104,6 +104,7 @@ to its folder. `run` holds every field that makes the result reproducible. A row
 | `boxes` | each: `map` (id), `xyxy` (half-open pixel edges), `class_index`, `score` (mean of the map inside over its maximum), `probability` |
 | `masks` | each: `map`, `class_index`, `file` (grey PNG, 0 and 255, full size), `refine` (what drew it), `xyxy` and `score` of the box around it, `doubt`, `findings`; `reason` when it is empty |
 | `mask` | file of the first mask, or null |
+| `refused` | only where a method that was asked for (`run.methods`) has no map, because network or layer do not have it: each `method`, `reason` |
 | `error` | instead of all but `file`: `kind` and `message`; the other images go on, and the exit status is 1 |
 
 Coordinates are pixel *edges* of the upright image: the centre of the first pixel is (0.5, 0.5).

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -137,6 +137,7 @@ class ExplainWriter:
         size: Size,
         top: Sequence[TopScore],
         maps: Iterable[ExplainedMap] = (),
+        refused: Mapping[str, str] | None = None,
         source: Path | None = None,
     ) -> None:
         """Write one image's files and its row.
@@ -146,6 +147,7 @@ class ExplainWriter:
             size: upright (width, height).
             top: classes, best first; the first five are kept.
             maps: in the order they were asked for; taken one by one, so they may be made on demand.
+            refused: by method that was asked for and has no map, why.
             source: where the image lies.
 
         Raises:
@@ -216,27 +218,27 @@ class ExplainWriter:
                 if entry.overlay is not None:
                     self._write(f"overlays/{stem}_{tail}.png", png(entry.overlay), written)
                 number += 1
-            self._add_row(
-                {
-                    "file": file,
-                    "width": size[0],
-                    "height": size[1],
-                    "top": [
-                        {
-                            "index": score.index,
-                            "name": score.name,
-                            "logit": finite(score.logit),
-                            "probability": finite(score.probability),
-                        }
-                        for score in top[:TOP]
-                    ],
-                    "maps": map_rows,
-                    "boxes": boxes,
-                    "masks": masks,
-                    "mask": masks[0]["file"] if masks else None,
-                },
-                source,
-            )
+            image_row: dict[str, Any] = {
+                "file": file,
+                "width": size[0],
+                "height": size[1],
+                "top": [
+                    {
+                        "index": score.index,
+                        "name": score.name,
+                        "logit": finite(score.logit),
+                        "probability": finite(score.probability),
+                    }
+                    for score in top[:TOP]
+                ],
+                "maps": map_rows,
+                "boxes": boxes,
+                "masks": masks,
+                "mask": masks[0]["file"] if masks else None,
+            }
+            if refused:
+                image_row["refused"] = [{"method": name, "reason": reason} for name, reason in refused.items()]
+            self._add_row(image_row, source)
         except BaseException:
             for path in written:
                 with contextlib.suppress(OSError):

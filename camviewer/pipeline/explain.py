@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -226,17 +226,20 @@ class Explained:
         size: upright (width, height).
         top: scores, best first.
         maps: with the boxes, masks and overlays that are kept; made one after the other where only one is to be held.
+        refused: by method that the network or layer does not have, why.
     """
 
     size: Size
     top: tuple[TopScore, ...]
     maps: Iterable[ExplainedMap]
+    refused: Mapping[str, str]
 
 
 def explained(pixels: Pixels, explanation: Explanation, settings: ExplainSettings) -> Explained:
     """Return what is written about an image, its maps lazily: one full-size mask is held for any number of classes."""
     top = tuple(TopScore(s.index, s.name, s.logit, s.probability) for s in explanation.scores)
-    return Explained((pixels.shape[1], pixels.shape[0]), top, _explained_maps(pixels, explanation, settings))
+    size = (pixels.shape[1], pixels.shape[0])
+    return Explained(size, top, _explained_maps(pixels, explanation, settings), explanation.refused)
 
 
 # --- a folder ---------------------------------------------------------------------------------------------------------
@@ -375,7 +378,9 @@ def _local_rows(
 def _write(writer: ExplainWriter, image: ImageFile, row: Explained | Failure) -> Failure | None:
     if isinstance(row, Explained):
         try:
-            writer.add_image(image.relative, size=row.size, top=row.top, maps=row.maps, source=image.path)
+            writer.add_image(
+                image.relative, size=row.size, top=row.top, maps=row.maps, refused=row.refused, source=image.path
+            )
             return None
         except ExportError:
             raise

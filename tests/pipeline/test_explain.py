@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
@@ -184,6 +185,18 @@ def test_a_region_that_fails_is_the_failure_of_its_image(computation, tmp_path, 
     assert (report.images, report.failed) == (1, 1)
     (row,) = read_explain(tmp_path / "out").images
     assert row.error == ("unexpected", "a.png cannot be computed. The log tells why.")
+
+
+def test_a_method_that_the_layer_does_not_have_is_said_in_the_row(computation, tmp_path):
+    Image.fromarray(draw_pixels(0, width=40, height=30)).save(tmp_path / "a.png")
+    request = MapRequest(("gradcam", "cam"), layers=("features.3",))
+    settings = ExplainSettings((tmp_path,), tmp_path / "out", computation.request, maps=request)
+    report = explain_folder(settings, find_images([tmp_path]), computation)
+    assert (report.images, report.failed) == (1, 0)
+    (row,) = json.loads((tmp_path / "out" / "explain.json").read_text())["images"]
+    assert [found["method"] for found in row["maps"]] == ["gradcam"]
+    (refused,) = row["refused"]
+    assert refused["method"] == "cam" and refused["reason"].startswith("CAM is defined only where")
 
 
 def test_three_valued_masks_have_room_for_254_classes(tmp_path):
