@@ -24,11 +24,6 @@ def is_uniform(head: Head) -> bool:
     return head.kind == "gap_linear" or (head.kind == "conv_gap" and not head.class_relu)
 
 
-def uniform_gradients(weights: Tensor, A: Tensor) -> Tensor:
-    """Return the gradient of a uniform head at any cell, ``V W / Z`` for `weights` ``V W``, ``[T, K]``."""
-    return weights / (A.shape[1] * A.shape[2])
-
-
 def head_gradients(head: Head, A: Tensor, V: Tensor) -> Tensor:
     """Return ``d(V S)/dA`` ``[T, K, h, w]``.
 
@@ -38,7 +33,7 @@ def head_gradients(head: Head, A: Tensor, V: Tensor) -> Tensor:
     assert head.weight is not None and head.bias is not None
     W, b = head.weight.to(A), head.bias.to(A)
     if is_uniform(head):
-        return uniform_gradients(V @ W, A)[:, :, None, None].expand(-1, -1, *A.shape[1:])
+        return (V @ W / (A.shape[1] * A.shape[2]))[:, :, None, None].expand(-1, -1, *A.shape[1:])
     if head.kind == "gmp_linear":
         peaks = torch.zeros_like(A).flatten(1)
         peaks.scatter_(1, A.flatten(1).argmax(dim=1, keepdim=True), 1.0)
@@ -64,34 +59,35 @@ def head_ablations(head: Head, A: Tensor, V: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-def uniform_maps(method: str, A: Tensor, g: Tensor) -> tuple[Tensor, Tensor | None] | None:
+def uniform_maps(method: str, A: Tensor, weights: Tensor) -> tuple[Tensor, Tensor | None] | None:
     """Return a method's maps when the gradient is the same at every cell, as on a GAP head; None if there is no form.
 
-    With ``G_kij = g_k``: Grad-CAM ``ReLU(sum g_k A_k)`` (``ReLU(CAM)/Z`` for ``g = w/Z``), Grad-CAM++ weights
-    ``Z ReLU(g_k) / (2 + sum(A_k) g_k)``, HiResCAM ``sum g_k A_k``, LayerCAM ``ReLU(sum ReLU(g_k) A_k)``, XGrad-CAM
-    ``ReLU(sum g_k A_k)`` over units whose activations do not cancel.
+    With weights ``w`` and ``G_kij = w_k / Z``: Grad-CAM ``ReLU(sum w_k A_k) / Z = ReLU(CAM) / Z``, Grad-CAM++ weights
+    ``ReLU(w_k) / (2 + mean(A_k) w_k)``, HiResCAM ``sum w_k A_k / Z``, LayerCAM ``ReLU(sum ReLU(w_k) A_k) / Z``,
+    XGrad-CAM ``ReLU(sum w_k A_k) / Z`` over units whose activations do not cancel.
 
     Args:
         method: identifier.
         A: ``[K, h, w]``.
-        g: ``[T, K]``.
+        weights: ``w``, ``[T, K]``.
     """
+    cells = A.shape[1] * A.shape[2]
     if method in {"gradcam", "finercam"}:
-        return methods.weighted_sum(A, g).relu(), None
+        return methods.weighted_sum(A / cells, weights).relu_(), None
     if method == "hirescam":
-        return methods.weighted_sum(A, g), None
+        return methods.weighted_sum(A / cells, weights), None
     if method == "layercam":
-        return methods.weighted_sum(A, g.relu()).relu(), None
+        return methods.weighted_sum(A / cells, weights.relu()).relu_(), None
     if method == "gradcampp":
-        cells = A.shape[1] * A.shape[2]
-        weights, undefined = methods.grad_cam_pp_weights(A.sum(dim=(1, 2))[:, None, None], g[:, :, None, None])
-        return methods.weighted_sum(A, weights * cells).relu(), undefined
+        means = A.mean(dim=(1, 2))[:, None, None]
+        found, undefined = methods.grad_cam_pp_weights(means, weights[:, :, None, None])
+        return methods.weighted_sum(A, found).relu_(), undefined
     if method == "xgradcam":
         total = A.sum(dim=(1, 2), dtype=torch.float64).abs()
         magnitude = A.abs().sum(dim=(1, 2), dtype=torch.float64)
         defined = total > methods.CANCELLING_BELOW * magnitude
-        undefined = (~defined & (magnitude > 0)).any().expand(len(g))
-        return methods.weighted_sum(A, torch.where(defined, g, 0)).relu(), undefined
+        undefined = (~defined & (magnitude > 0)).any().expand(len(weights))
+        return methods.weighted_sum(A / cells, torch.where(defined, weights, 0)).relu_(), undefined
     return None
 
 

@@ -20,7 +20,7 @@ from camviewer.cam.maps import MapMaker
 from camviewer.cam.passes import Passes
 from camviewer.cam.requests import ClassUnits, Explanation, MapRequest, Records
 from camviewer.cam.taps import cancellable
-from camviewer.cam.tasks import Check, How, Job, Listeners, Partial, Progress, Settings, Task, ranking
+from camviewer.cam.tasks import Check, How, Job, Listeners, Partial, Progress, Settings, Task
 from camviewer.cam.units import Pooled, pooled_units, pooling_scores, rank_units
 from camviewer.errors import MethodError
 from camviewer.models.classifier import Classifier
@@ -287,18 +287,18 @@ class Explainer:
                 [self._fused(at_layers, request.fuse)] if len(at_layers) > 1 and request.fuse != "none" else at_layers
             )
         return Explanation(
-            self._scores(job.base),
+            self._scores(job),
             self._records(job, made),
             job.base.plan,
             self._identity_error(job.base),
             tuple(self.device.notices),
         )
 
-    def _scores(self, capture: Capture) -> Records[ClassScore]:
+    def _scores(self, job: Job) -> Records[ClassScore]:
         """Return every class's score, best first."""
-        assert capture.logits is not None
-        logits = capture.logits.cpu()
-        order, values = ranking(logits), logits.tolist()
+        assert job.base.logits is not None
+        logits = job.base.logits.cpu()
+        order, values = job.ranked, logits.tolist()
         probabilities = self.classifier.probabilities(logits).tolist()
         names = self.classifier.identity.classes
 

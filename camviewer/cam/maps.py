@@ -68,7 +68,7 @@ class MapMaker:
         A = view.activations(capture).to(self._device.where)
         head = self._device.classifier.head
         if view.closed and closed.is_uniform(head):
-            found = closed.uniform_maps(method, A, closed.uniform_gradients(self._weights(targets, A), A))
+            found = closed.uniform_maps(method, A, self._weights(targets, A))
             if found is not None:
                 return found
         keys = [(method, view.tap, target) for target in targets]

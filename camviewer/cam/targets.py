@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -14,6 +16,29 @@ Target = tuple[tuple[int, float], ...]
 """Sorted (class index, factor) pairs: ``S_3 - S_5`` is ((3, 1.0), (5, -1.0))."""
 
 
+@dataclass(frozen=True, slots=True)
+class ClassTargets(Sequence[Target]):
+    """``factor * S_c`` for each of `classes`: targets that are not written down one by one for a thousand classes."""
+
+    classes: tuple[int, ...]
+    factor: float
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @overload
+    def __getitem__(self, place: int) -> Target: ...
+    @overload
+    def __getitem__(self, place: slice) -> ClassTargets: ...
+    def __getitem__(self, place: int | slice) -> Target | ClassTargets:
+        if isinstance(place, slice):
+            return ClassTargets(self.classes[place], self.factor)
+        return ((self.classes[place], self.factor),)
+
+    def __iter__(self) -> Iterator[Target]:
+        return (((c, self.factor),) for c in self.classes)
+
+
 def make_target(class_index: int, target: str) -> Target:
     """Return the combination for a class: ``S_c``, ``-S_c`` or ``S_c - S_J``."""
     other = contrast_class(target)
@@ -22,12 +47,11 @@ def make_target(class_index: int, target: str) -> Target:
     return ((class_index, -1.0 if target == "negative" else 1.0),)
 
 
-def make_targets(classes: Sequence[int], target: str) -> list[Target]:
-    """Return `make_target` of each class, fast where there are a thousand of them."""
+def make_targets(classes: Sequence[int], target: str) -> Sequence[Target]:
+    """Return `make_target` of each class."""
     if contrast_class(target) is not None:
         return [make_target(c, target) for c in classes]
-    factor = -1.0 if target == "negative" else 1.0
-    return [((c, factor),) for c in classes]
+    return ClassTargets(tuple(classes), -1.0 if target == "negative" else 1.0)
 
 
 def finer_target(class_index: int, target: str, logits: Tensor, *, similar: int, gamma: float) -> Target:
@@ -74,17 +98,13 @@ def combined(targets: Sequence[Target], W: Tensor) -> Tensor:
     Raises:
         UsageError: as `rows`.
     """
+    if isinstance(targets, ClassTargets):
+        _check(targets.classes, len(W))
+        everything = targets.classes == tuple(range(len(W)))
+        weights = W if everything else W[torch.tensor(targets.classes, dtype=torch.long, device=W.device)]
+        return weights if targets.factor == 1 else weights * targets.factor
     row, column, factor = (entries.to(W.device) for entries in _entries(targets, len(W)))
-    single = torch.equal(row, torch.arange(len(targets), device=row.device))  # one class each
-    plain = bool((factor == 1).all())
-    if single and plain and torch.equal(column, torch.arange(len(W), device=column.device)):  # every class
-        return W
-    weights = W[column]
-    if not plain:
-        weights *= factor[:, None].to(W)
-    if single:
-        return weights
-    return W.new_zeros(len(targets), W.shape[1]).index_add_(0, row, weights)
+    return W.new_zeros(len(targets), W.shape[1]).index_add_(0, row, W[column] * factor[:, None].to(W))
 
 
 def _entries(targets: Sequence[Target], classes: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -92,6 +112,10 @@ def _entries(targets: Sequence[Target], classes: int) -> tuple[Tensor, Tensor, T
     row = [number for number, target in enumerate(targets) for _ in target]
     column = [index for target in targets for index, _ in target]
     factor = [factor for target in targets for _, factor in target]
-    if column and max(column) >= classes:
-        raise UsageError(f"There is no class {max(column)}; the model has classes 0 to {classes - 1}.")
+    _check(column, classes)
     return torch.tensor(row, dtype=torch.long), torch.tensor(column, dtype=torch.long), torch.tensor(factor)
+
+
+def _check(indices: Sequence[int], classes: int) -> None:
+    if indices and max(indices) >= classes:
+        raise UsageError(f"There is no class {max(indices)}; the model has classes 0 to {classes - 1}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -35,20 +35,27 @@ class Listeners:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One image on its way: its views, and what is explained once its logits are known."""
+    """One image on its way: its views, and what is explained once its logits are known.
+
+    Attributes:
+        ranked: all class indices, best first.
+        classes: of `ranked`, a map each.
+    """
 
     base: Capture
     key: Hashable
     views: list[tuple[Capture, How]] = field(default_factory=list)
+    ranked: list[int] = field(default_factory=list)
     classes: tuple[int, ...] = ()
-    targets: dict[str, list[Target]] = field(default_factory=dict)
+    targets: dict[str, Sequence[Target]] = field(default_factory=dict)
     seconds: float = 0.0
 
     def settle(self, logits: Tensor, request: MapRequest, parameters: dict[str, Settings]) -> None:
         """Fix classes and targets from the logits of the image as it is; further views take the same."""
         if self.classes:
             return
-        self.classes = select_classes(request.classes, ranking(logits))
+        self.ranked = ranking(logits)
+        self.classes = select_classes(request.classes, self.ranked)
         for name in request.methods:
             if name == "finercam":
                 similar, gamma = int(parameters[name]["similar"]), float(parameters[name]["gamma"])
@@ -85,7 +92,7 @@ class Task:
     method: str
     view: LayerView
     classes: tuple[int, ...]
-    targets: list[Target]
+    targets: Sequence[Target]
     request: MapRequest
     settings: Settings
     listeners: Listeners

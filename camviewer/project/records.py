@@ -161,9 +161,11 @@ class Run:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class ActivationMap:
     """One raw map: signed unless the method says ReLU, never normalised, at the layer's resolution.
+
+    Not to be changed, though not frozen: making frozen records of a thousand classes takes seven times as long.
 
     Attributes:
         class_index: model class.

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from camviewer.cam import closed, methods
-from camviewer.cam.targets import finer_target, make_target, rows
+from camviewer.cam.targets import combined, finer_target, make_target, make_targets, rows
+from camviewer.errors import UsageError
 from camviewer.models.heads import Head
 
 GRADIENT = {
@@ -145,7 +146,7 @@ def test_degenerate_maps_are_finite(function: Callable[[Tensor, Tensor], Tensor]
 def test_uniform_forms_equal_the_general_ones(name: str, signed: bool) -> None:
     A, G = draw(signed=signed)
     g = G.mean(dim=(2, 3))
-    found = closed.uniform_maps(name, A, g)
+    found = closed.uniform_maps(name, A, g * A[0].numel())
     assert found is not None
     maps, undefined = closed.GRADIENT_METHODS[name](A, g[:, :, None, None].expand_as(G))
     torch.testing.assert_close(found[0], maps)
@@ -180,3 +181,17 @@ def test_targets() -> None:
     assert finer_target(0, "contrast:3", logits, similar=2, gamma=0.5) == ((0, 1.0), (3, -0.5))
     assert finer_target(0, "score", logits[:1], similar=2, gamma=0.5) == ((0, 1.0),)
     np.testing.assert_array_equal(rows([((0, -1.0), (2, 1.0)), ()], 3, like=logits).numpy(), [[-1, 0, 1], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("target", ["score", "negative", "contrast:1"])
+@pytest.mark.parametrize("classes", [(0, 1, 2), (2, 0), (1,), ()])
+def test_targets_of_many_classes(target: str, classes: tuple[int, ...]) -> None:
+    targets = make_targets(classes, target)
+    assert list(targets) == [make_target(c, target) for c in classes] and len(targets) == len(classes)
+    assert list(targets[1:]) == list(targets)[1:] and all(targets[i] == t for i, t in enumerate(targets))
+    W = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
+    matrix = rows(targets, 3, like=W)
+    torch.testing.assert_close(combined(targets, W), matrix @ W)
+    if classes and target != "contrast:1":
+        with pytest.raises(UsageError, match="There is no class"):
+            combined(targets, W[: max(classes)])
