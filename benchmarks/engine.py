@@ -8,7 +8,8 @@ them; every engine is warmed up alike. Each network and task is written to a JSO
 measured again while that is there. camviewer is timed from pixels to maps in memory, its preparation of the input
 included; the libraries get the prepared tensor. A task whose round takes more than `SLOW` seconds is timed once.
 The libraries run Score-CAM anew for each class, so their five classes are five times the measured one where
-that alone takes longer than `SLOW`: marked ``~``.
+that alone takes longer than `SLOW`; with ``--part N`` only their first N masked inputs are run and the rest is
+reckoned from these, which gives no map to compare. Both are marked ``~``.
 
 Every map is compared with a float64 reference (largest difference of min-max-normalised maps). A ReLU whose input lies
 within float32's rounding of 0 may turn there, so the same formulas in stock float32 stand beside it as ``float32``.
@@ -79,7 +80,7 @@ NOTES = """Networks carry calibrated random weights (`tests/probe.py`), inputs a
 stock float32 forward pass of the task's images. *Off by*: largest difference from float64 of the min-max-normalised
 map; the row *float32* is what the same formulas give in stock float32, which is as near as float32 comes. *fast* is
 bfloat16 in Score-CAM's masked passes; *Pearson* is its correlation with the exact map. *~*: five times the measured
-class. Written by `benchmarks/engine.py`.
+class, or reckoned from a part of a library's masked inputs. Written by `benchmarks/engine.py`.
 """
 Maps = dict[tuple[str, str, int, int], np.ndarray]
 """Maps by method, layer, image and class."""
@@ -147,6 +148,7 @@ class Bench:
             logits = torch.cat([self.network(x[None]) for x in self.inputs])
         self.top = logits.topk(5, dim=1).indices.tolist()
         self.layers = LAYERS[name]
+        self.units = self.owner.tap(self.layers[0]).channels
         self.ours_at = {layer: layer + (" (+ReLU)" if layer == "features.norm5" else "") for layer in self.layers}
         self.explainers = {
             "camviewer": Explainer(self.owner),
@@ -369,6 +371,48 @@ def _normalised(m: np.ndarray) -> np.ndarray:
     return (m - m.min()) / span if span else np.zeros_like(m)
 
 
+class _EnoughError(Exception):
+    """Ends a library's Score-CAM after the part that was asked for."""
+
+
+class Part:
+    """Lets a network take some masked inputs and no more, and reckons how long all of them take.
+
+    Args:
+        network: that the library runs.
+        inputs: how many masked inputs it takes.
+        units: how many it would take.
+    """
+
+    def __init__(self, network: nn.Module, inputs: int, units: int) -> None:
+        self._network, self._inputs, self._units = network, inputs, units
+        self._calls = self._done = 0
+        self._first = self._now = 0.0
+
+    def seconds(self, run: Callable[[], Any]) -> float | None:
+        """Return the seconds that all inputs take; None where the library has no such method for the network."""
+        started = time.perf_counter()
+        handle = self._network.register_forward_pre_hook(self._count)
+        try:
+            found = run()
+        except _EnoughError:
+            return self._first - started + (self._now - self._first) * self._units / self._done
+        finally:
+            handle.remove()
+        assert found is None, f"there were fewer than {self._inputs} masked inputs"
+        return None
+
+    def _count(self, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._calls += 1
+        self._now = time.perf_counter()
+        if self._calls == 1:  # the image as it is
+            return
+        self._first = self._first or self._now
+        if self._done >= self._inputs:
+            raise _EnoughError
+        self._done += len(inputs[0])
+
+
 class Peak:
     """Resident memory above the start, in MB, sampled every 5 ms; Linux only, otherwise 0."""
 
@@ -398,10 +442,14 @@ class Peak:
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def measure(bench: Bench, task: Task, *, rounds: int) -> list[Row]:
-    """Return the medians over rounds in which all engines take their turn."""
+def measure(bench: Bench, task: Task, *, rounds: int, part: int) -> list[Row]:
+    """Return the medians over rounds in which all engines take their turn.
+
+    Args:
+        part: masked inputs of a library's Score-CAM that are run; 0 for all.
+    """
     engines = bench.engines()
-    seconds: dict[str, list[float]] = {engine: [] for engine in engines}
+    seconds: dict[str, list[float]] = {}
     base: list[float] = []
     memory: dict[str, float] = {}
     maps: dict[str, Maps] = {}
@@ -410,33 +458,27 @@ def measure(bench: Bench, task: Task, *, rounds: int) -> list[Row]:
         began = time.perf_counter()
         base.append(statistics.median(bench.forward_seconds(task.images) for _ in range(3)))
         for engine, run in engines.items():
-            if base[1:] and engine not in maps:
+            if base[1:] and engine not in seconds:
                 continue
-            repeated = "scorecam" in task.methods and task.classes > 1 and not engine.startswith("camviewer")
-            asked = replace(task, classes=1) if repeated else task
             with Peak() as peak:
-                started = time.perf_counter()
-                found = run(asked)
-                elapsed = time.perf_counter() - started
-            if repeated and found is not None:
-                if elapsed < SLOW:
-                    started = time.perf_counter()
-                    found = run(task)
-                    elapsed = time.perf_counter() - started
-                else:
-                    elapsed *= task.classes
-                    extrapolated.add(engine)
+                turn = library_turn if engine in LIBRARY_CLASSES and "scorecam" in task.methods else whole_turn
+                found, elapsed, whole = turn(bench, task, engine, run, part)
+            if elapsed is None:
+                continue
+            seconds.setdefault(engine, []).append(elapsed)
+            memory[engine] = max(memory.get(engine, 0.0), peak.mb)
             if found is not None:
                 maps[engine] = found
-                seconds[engine].append(elapsed)
-                memory[engine] = max(memory.get(engine, 0.0), peak.mb)
+            if not whole:
+                extrapolated.add(engine)
         if time.perf_counter() - began > SLOW:
             break
     forward = statistics.median(base)
     expected, off = differences(bench, task, maps)
     rows = []
-    for engine, found in maps.items():
-        median = statistics.median(seconds[engine])
+    for engine, times in seconds.items():
+        median = statistics.median(times)
+        found = maps.get(engine, {})
         agreement = pearson(found, maps["camviewer"]) if engine == "camviewer fast" else None
         rows.append(
             Row(bench.name, task.name, engine, median, median / forward, memory[engine],
@@ -446,6 +488,33 @@ def measure(bench: Bench, task: Task, *, rounds: int) -> list[Row]:
         plain = bench.reference(task, torch.float32)
         rows.append(Row(bench.name, task.name, "float32", 0, 0, 0, difference(plain, expected)))
     return rows
+
+
+Run = Callable[[Task], Maps | None]
+Turn = tuple[Maps | None, float | None, bool]
+"""Maps, seconds (None for what an engine does not have), and whether all of it was run."""
+
+
+def whole_turn(_bench: Bench, task: Task, _engine: str, run: Run, _part: int) -> Turn:
+    """Run a task as it is."""
+    started = time.perf_counter()
+    found = run(task)
+    return found, None if found is None else time.perf_counter() - started, True
+
+
+def library_turn(bench: Bench, task: Task, engine: str, run: Run, part: int) -> Turn:
+    """Run a library's Score-CAM, which goes through the network anew for each class: as much of it as there is time."""
+    single = replace(task, classes=1)
+    if part:
+        network = bench.trainable if engine == "grad-cam" else bench.network
+        reckoned = Part(network, part, bench.units).seconds(lambda: run(single))
+        return None, None if reckoned is None else reckoned * task.classes, False
+    found, elapsed, _ = whole_turn(bench, single, engine, run, part)
+    if task.classes == 1 or elapsed is None:
+        return found, elapsed, True
+    if elapsed < SLOW:
+        return whole_turn(bench, task, engine, run, part)
+    return found, elapsed * task.classes, False
 
 
 def differences(bench: Bench, task: Task, maps: dict[str, Maps]) -> tuple[Maps, dict[str, float | None]]:
@@ -515,6 +584,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", default=list(LAYERS), choices=list(LAYERS))
     parser.add_argument("--tasks", nargs="+", default=[t.name for t in TASKS], help="names or their beginnings")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--part", type=int, default=0, help="masked inputs of a library's Score-CAM; 0 for all")
     parser.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves its choice")
     parser.add_argument("--out", type=Path, required=True, help="folder of the figures, one file a network and task")
     parser.add_argument("--minutes", type=float, default=0, help="start no further task after so long; 0 for no limit")
@@ -538,7 +608,7 @@ def main() -> None:
             if arguments.minutes and time.monotonic() - started > arguments.minutes * 60:
                 print("Not everything is measured yet: run this again.")
                 return
-            rows = measure(bench, task, rounds=arguments.rounds)
+            rows = measure(bench, task, rounds=arguments.rounds, part=arguments.part)
             found = {"machine": describe(), "rows": [asdict(row) for row in rows]}
             _file(arguments.out, name, task).write_text(json.dumps(found, indent=1))
             print(table(rows), flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -11,21 +12,23 @@ from torch import Tensor, nn
 
 from camviewer.cam.capture import Capture
 from camviewer.cam.fast import FastCopy, agrees, batch_copy, fast_copy
+from camviewer.cam.streams import Streams
 from camviewer.cam.taps import is_out_of_memory, tap
 from camviewer.errors import Cancelled, ModelError
 from camviewer.models.classifier import Classifier
 from camviewer.models.layout import Layout, to_grid
 from camviewer.models.outputs import pick_logits
 
-CPU_BATCH = 8
+CPU_BATCH = 4
 """Small batches are fastest on a CPU: their activations stay in the cache."""
 MASK_BYTES = 256 * 2**20
 """Bound for the activations of one chunk of inputs on the CPU."""
 CUDA_SHARE = 0.5
 """Share of the free device memory that one chunk may take."""
-ACTIVATIONS_PER_INPUT = 48
-"""Peak activation memory of a classifier without gradients, in multiples of its input, rounded up from those of
-torchvision (vgg16, the hungriest: 43)."""
+OUTPUTS_AT_ONCE = 3
+"""Activations that a pass without gradients holds at once, in multiples of its largest."""
+GRADIENT_OUTPUTS = 12
+"""The same of a pass with gradients."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ class Device:
 
     Attributes:
         notices: sentences for the user about this request.
+        streams: run passes side by side on the CPU.
         agreement: lowest correlation of reduced with exact maps, measured on a few units; None until it was.
     """
 
@@ -51,10 +55,11 @@ class Device:
         self.classifier = classifier
         self.precision = precision
         self.notices: list[str] = []
+        self.streams = Streams()
         self._reset()
 
     def _reset(self) -> None:
-        self._warm = self._warm_for_masks = False
+        self._warm = self._warm_for_batches = self._warm_for_masks = False
         self._exact: FastCopy | None = None
         self._batches: FastCopy | None = None
         self._reduced: FastCopy | None = None
@@ -64,11 +69,15 @@ class Device:
     def where(self) -> torch.device:
         return self.classifier.device
 
-    def network(self, taps: Sequence[str]) -> nn.Module:
-        """Return the network to tap without gradients: the fast copy, once it is there, if taps see the same in it."""
-        if self._exact is not None and self._exact.serves(list(taps)):
-            return self._exact.network
-        return self.classifier.network
+    def network(self, taps: Sequence[str], *, inputs: int = 1) -> nn.Module:
+        """Return the network to tap without gradients: a faster copy, once it is there, if taps see the same in it.
+
+        Args:
+            taps: what is tapped.
+            inputs: how many share the pass.
+        """
+        copy = self._batches if inputs > 1 and self._batches is not None else self._exact
+        return copy.network if copy is not None and copy.serves(taps) else self.classifier.network
 
     def logits(self, batch: Tensor, network: nn.Module | None = None) -> Tensor:
         """Return logits ``[N, classes]`` in the network's own precision; follows the caller's grad mode."""
@@ -86,48 +95,57 @@ class Device:
             batch: ``[N, C, h, w]``.
             exact: in float32 whatever the precision of this device.
         """
-        with torch.inference_mode():
-            if self._reduced is not None and not exact:
-                small = batch.to(self.where, torch.bfloat16, memory_format=torch.channels_last)
-                logits = pick_logits(self._reduced.network(small))
+        reduced = None if exact else self._reduced
+        best = reduced or self._batches or self._exact
+
+        def logits_of(part: Tensor) -> Tensor:
+            with torch.inference_mode():
+                if reduced is None:
+                    return self.logits(part, None if best is None else best.network)
+                small = part.to(self.where, torch.bfloat16, memory_format=torch.channels_last)
+                logits = pick_logits(reduced.network(small))
                 assert logits is not None
                 return logits
-            best = self._batches or self._exact
-            return self.logits(batch, None if best is None else best.network)
 
-    def warm(self, capture: Capture, layouts: dict[str, Layout]) -> None:
+        return torch.cat(self.streams.map(logits_of, batch.chunk(self.lanes)))
+
+    def warm(self, capture: Capture, layouts: dict[str, Layout], *, inputs: int = 1) -> None:
         """Make the faster copy once, and check it with a capture of the original network, for one pass.
 
-        A copy that moves the logits, or the activations of a tap that it serves, by more than rounding is not used.
+        Where inputs share passes, a variant for batches is made as well, for two passes of a batch. A copy that moves
+        the logits, or the activations of a tap that it serves, by more than rounding is not used.
 
         Args:
             capture: with logits, and activations of the taps.
             layouts: of these taps.
+            inputs: how many share a pass.
         """
-        if self._warm or capture.logits is None or self._dtype != torch.float32:
+        if capture.logits is None or self._dtype != torch.float32:
             return
         network, memory_format = self.classifier.network, self._format
-        self._exact = self._copied(
-            lambda: fast_copy(network, memory_format=memory_format), lambda copy: self._agrees(copy, capture, layouts)
-        )
-        self._warm = True
+        if not self._warm:
+            self._exact = self._copied(
+                lambda: fast_copy(network, memory_format=memory_format),
+                lambda copy: self._agrees(copy, capture, layouts),
+            )
+            self._warm = True
+        if inputs > 1 and not self._warm_for_batches and self._exact is not None:
+            exact = self._exact
+            self._batches = self._copied(
+                lambda: batch_copy(exact), lambda copy: self._agree_in_batches(copy, exact, capture, layouts)
+            )
+            self._warm_for_batches = True
 
     def warm_for_masks(self, capture: Capture, layouts: dict[str, Layout]) -> None:
-        """As `warm`, and make the variant for masked inputs: in reduced precision, or for batches; for two passes."""
-        self.warm(capture, layouts)
-        if self._warm_for_masks or not self._warm:
-            return
-        if self.precision == "fast" and self._has_bfloat16():
+        """As `warm`, for masked inputs: in reduced precision, or for batches."""
+        reduces = self.precision == "fast" and self._has_bfloat16()
+        self.warm(capture, layouts, inputs=1 if reduces else self.masked_chunk(capture.X))
+        if reduces and self._warm and not self._warm_for_masks:
             network = self.classifier.network
             self._reduced = self._copied(
                 lambda: fast_copy(network, dtype=torch.bfloat16), lambda copy: self._is_finite(copy, capture)
             )
-        elif self._exact is not None:
-            original = self._exact
-            self._batches = self._copied(
-                lambda: batch_copy(original), lambda copy: self._agree_in_batches(copy, original, capture)
-            )
-        self._warm_for_masks = True
+            self._warm_for_masks = True
 
     def _copied(self, make: Callable[[], FastCopy | None], good: Callable[[FastCopy], bool]) -> FastCopy | None:
         """Return a faster copy that `good` approves of."""
@@ -147,17 +165,25 @@ class Device:
         return None
 
     def _agrees(self, candidate: FastCopy, capture: Capture, layouts: dict[str, Layout]) -> bool:
-        served = {name: layout for name, layout in layouts.items() if candidate.serves([name])}
-        with tap(candidate.network, list(served), gradients=False) as taps:
-            logits = self.logits(capture.X[None], candidate.network)[0]
+        served = _served(candidate, layouts)
+        logits, *found = self._results(candidate, capture.X[None], served)
         assert capture.logits is not None
-        return agrees(capture.logits, logits) and all(
-            agrees(capture.activations[name], to_grid(taps[name], layout)[0]) for name, layout in served.items()
-        )
+        expected = [capture.activations[name] for name in served]
+        return agrees(capture.logits, logits[0]) and all(agrees(a, b[0]) for a, b in zip(expected, found, strict=True))
 
-    def _agree_in_batches(self, candidate: FastCopy, original: FastCopy, capture: Capture) -> bool:
-        dimmed = torch.linspace(1, 0.3, self.masked_chunk(capture.X)).view(-1, 1, 1, 1) * capture.X
-        return agrees(self.logits(dimmed, original.network), self.logits(dimmed, candidate.network))
+    def _agree_in_batches(
+        self, candidate: FastCopy, original: FastCopy, capture: Capture, layouts: dict[str, Layout]
+    ) -> bool:
+        dimmed = torch.linspace(1, 0.3, CPU_BATCH).view(-1, 1, 1, 1) * capture.X
+        served = _served(candidate, layouts)
+        expected, found = (self._results(copy, dimmed, served) for copy in (original, candidate))
+        return all(agrees(a, b) for a, b in zip(expected, found, strict=True))
+
+    def _results(self, copy: FastCopy, batch: Tensor, layouts: dict[str, Layout]) -> list[Tensor]:
+        """Return the logits of a batch, and the activations of taps that the copy serves."""
+        with tap(copy.network, list(layouts), gradients=False) as taps:
+            logits = self.logits(batch, copy.network)
+        return [logits, *(to_grid(taps[name], layout) for name, layout in layouts.items())]
 
     def _is_finite(self, candidate: FastCopy, capture: Capture) -> bool:
         found = pick_logits(candidate.network(capture.X[None].to(self.where, torch.bfloat16)))
@@ -182,20 +208,30 @@ class Device:
         """Channels last is the faster layout of float32 convolutions on CPUs, not on CUDA devices."""
         return torch.channels_last if self.where.type == "cpu" else torch.contiguous_format
 
+    @property
+    def lanes(self) -> int:
+        """Return how many passes without gradients run side by side."""
+        return self.streams.count if self.where.type == "cpu" else 1
+
     def batch_size(self, X: Tensor, *, gradients: bool) -> int:
         """Return how many inputs like `X` ``[C, H, W]`` share a forward pass."""
-        return self._fitting(X, 4 if gradients else 1)
+        return self._fitting(X, GRADIENT_OUTPUTS if gradients else OUTPUTS_AT_ONCE * self.lanes)
 
     def masked_chunk(self, X: Tensor) -> int:
-        """Return how many masked inputs like `X` ``[C, H, W]`` share a pass."""
-        return self._fitting(X, 1)
+        """Return how many masked inputs like `X` ``[C, H, W]`` are computed at once, in passes side by side."""
+        return self._fitting(X, OUTPUTS_AT_ONCE * self.lanes) * self.lanes
 
-    def _fitting(self, X: Tensor, factor: int) -> int:
-        need = max(1, X.numel() * 4 * ACTIVATIONS_PER_INPUT * factor)
+    def _fitting(self, X: Tensor, outputs: int) -> int:
+        need = outputs * self._largest_output(X)
         if self.where.type != "cuda":
             return max(1, min(CPU_BATCH, MASK_BYTES // need))
         free, _ = torch.cuda.mem_get_info(self.where)
         return int(max(1, min(256, free * CUDA_SHARE // need)))
+
+    def _largest_output(self, X: Tensor) -> int:
+        """Return the bytes of the largest tensor that a pass of one input like `X` makes, in float32."""
+        calls = self.classifier.traced((int(X.shape[2]), int(X.shape[1]))).calls
+        return 4 * max(X.numel(), *(math.prod(call.node.shape[1:]) for call in calls if call.node is not None))
 
     def attempt(self, work: Callable[[], Result]) -> Result | None:
         """Return the result of `work`, or None when memory ran out.
@@ -226,3 +262,7 @@ class Device:
         self.classifier.network.to("cpu")
         self.classifier.device = torch.device("cpu")
         self.notices.append(f"The {name} device ran out of memory, so the CPU computes from here on; it is slower.")
+
+
+def _served(copy: FastCopy, layouts: dict[str, Layout]) -> dict[str, Layout]:
+    return {name: layout for name, layout in layouts.items() if copy.serves([name])}

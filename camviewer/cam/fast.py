@@ -76,12 +76,15 @@ def fast_copy(
         if packs:
             lowered.fuse_additions()
             lowered.fuse_activations()
-    folded = {} if lowered is None else lowered.folded
+    norms = {} if lowered is None else lowered.norms
     fused = {} if lowered is None else lowered.fused
     modules: dict[str, nn.Module] = {}
-    for path, module in tree.named_modules():
-        moved = _moved(folded.get(path, module), dtype, memory_format)
-        modules[path] = PackedConv2d(moved, fused.get(path, NOTHING)) if packs and packable(moved) else moved  # type: ignore[arg-type]
+    for path, module in tree.named_modules():  # one after the other, so that few weights are held twice
+        whole = fuse_conv_bn_eval(module, norms[path]) if path in norms else module
+        if packs and packable(whole):
+            modules[path] = PackedConv2d(_moved(whole, dtype, None), fused.get(path, NOTHING))  # type: ignore[arg-type]
+        else:
+            modules[path] = _moved(whole, dtype, memory_format)
     if lowered is not None:
         return lowered.finished(modules)
     replaced = {id(module): modules[path] for path, module in tree.named_modules()}
@@ -148,7 +151,7 @@ class _Lowering:
         tree: its modules.
         graph: its operations.
         calls: results by module path, a node a call.
-        folded: convolutions with a batch norm in them, by path.
+        norms: batch norm behind each convolution that it is to be folded into, by the convolution's path.
         fused: activation behind each convolution that took one along, by path.
         now: the node that gives what a removed node gave; None where nothing does.
     """
@@ -156,7 +159,7 @@ class _Lowering:
     tree: nn.Module
     graph: fx.Graph
     calls: dict[str, list[fx.Node | None]]
-    folded: dict[str, nn.Module] = field(default_factory=dict)
+    norms: dict[str, nn.BatchNorm2d] = field(default_factory=dict)
     fused: dict[str, Activation] = field(default_factory=dict)
     now: dict[fx.Node, fx.Node | None] = field(default_factory=dict)
 
@@ -184,7 +187,7 @@ class _Lowering:
                 continue
             path = str(conv_node.target)
             if len(self.calls[path]) == len(self.calls[str(node.target)]) == 1:
-                self.folded[path] = fuse_conv_bn_eval(conv, norm)
+                self.norms[path] = norm
                 self._replace(node, conv_node, conv_node.args)
 
     def fuse_additions(self) -> None:
@@ -286,7 +289,7 @@ class _Lowering:
         return node
 
 
-def _moved(module: nn.Module, dtype: torch.dtype | None, memory_format: torch.memory_format) -> nn.Module:
+def _moved(module: nn.Module, dtype: torch.dtype | None, memory_format: torch.memory_format | None) -> nn.Module:
     """Return a module with its own tensors in `dtype` and format, itself where they are so already."""
     tensors = {**module._parameters, **module._buffers}
     changed = {name: _tensor(t, dtype, memory_format) for name, t in tensors.items() if t is not None}
@@ -302,10 +305,10 @@ def _moved(module: nn.Module, dtype: torch.dtype | None, memory_format: torch.me
     return moved
 
 
-def _tensor(values: Tensor, dtype: torch.dtype | None, memory_format: torch.memory_format) -> Tensor:
+def _tensor(values: Tensor, dtype: torch.dtype | None, memory_format: torch.memory_format | None) -> Tensor:
     if dtype is not None and values.is_floating_point():
         values = values.to(dtype)
-    return values.contiguous(memory_format=memory_format) if values.ndim == 4 else values
+    return values.contiguous(memory_format=memory_format) if memory_format and values.ndim == 4 else values
 
 
 def _hooked(module: nn.Module) -> bool:

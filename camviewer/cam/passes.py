@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -101,53 +102,61 @@ class Passes:
             original: whether the faster copy must not be used.
         """
         rest = list(captures)
+        lanes = 1 if through else self._device.lanes
         batch = self._device.batch_size(rest[0].X, gradients=bool(through)) if rest else 1
         while rest:
-            part = rest[:batch]
-            if self._device.attempt(lambda part=part: self._pass(part, taps, through, wanted, sink, original)):  # type: ignore[misc]
-                rest = rest[batch:]
+            now = rest[: batch * lanes]
+            size = -(-len(now) // lanes)
+            parts = [now[start : start + size] for start in range(0, len(now), size)]
+            if self._device.attempt(partial(self._side_by_side, parts, taps, through, wanted, sink, original)):
+                rest = rest[len(now) :]
             elif batch > 1:
                 batch //= 2
             else:
                 self._device.fall_back()
 
-    def _pass(
+    def _side_by_side(
         self,
-        part: Sequence[Capture],
+        parts: Sequence[Sequence[Capture]],
         taps: dict[str, LayerView],
         through: Sequence[str],
         wanted: Wanted,
         sink: Sink,
         original: bool,
     ) -> bool:
+        """Run a pass for each part, side by side where there are several."""
         layouts = {name: view.layout for name, view in taps.items()}
+        inputs = len(parts[0])
+        own = self._device.classifier.network
+        network = own if original else self._device.network(list(taps), inputs=inputs)
 
-        # Gradients are turned into maps in the sink, so activations must be there first.
-        def take(i: int, targets: Sequence[Target], gradients: dict[str, Tensor], A: dict[str, Tensor]) -> None:
-            for name, found in A.items():
-                part[i].activations[name] = found[i].clone()
-            sink(part[i], targets, gradients)
+        def run(part: Sequence[Capture]) -> tuple[Tensor, dict[str, Tensor]]:
+            # Gradients are turned into maps in the sink, so activations must be there first.
+            def take(i: int, targets: Sequence[Target], gradients: dict[str, Tensor], A: dict[str, Tensor]) -> None:
+                for name, found in A.items():
+                    part[i].activations[name] = found[i].clone()
+                sink(part[i], targets, gradients)
 
-        network = self._device.classifier.network if original else self._device.network(list(taps))
-        logits, activations = run_pass(
-            network,
-            lambda X: self._device.logits(X, network),
-            torch.stack([capture.X for capture in part]),
-            layouts,
-            through=through,
-            targets_of=lambda i, found: wanted(part[i], found),
-            sink=take,
-            chunk_bytes=GRADIENT_BYTES,
-        )
-        for i, capture in enumerate(part):
-            own = {name: A[i] for name, A in activations.items()}
-            capture.take(logits[i], own, copied=network is not self._device.classifier.network)
-        for name, A in activations.items():
-            if name not in self._signed:
-                self._signed[name] = not taps[name].relu and bool(A.amin() < 0)
-        self._count += 1
-        if self._count == PASSES_BEFORE_COPY:
-            self._device.warm(part[0], layouts)
+            return run_pass(
+                network,
+                lambda X: self._device.logits(X, network),
+                torch.stack([capture.X for capture in part]),
+                layouts,
+                through=through,
+                targets_of=lambda i, found: wanted(part[i], found),
+                sink=take,
+                chunk_bytes=GRADIENT_BYTES,
+            )
+
+        for part, (logits, activations) in zip(parts, self._device.streams.map(run, parts), strict=True):
+            for i, capture in enumerate(part):
+                capture.take(logits[i], {name: A[i] for name, A in activations.items()}, copied=network is not own)
+            for name, A in activations.items():
+                if name not in self._signed:
+                    self._signed[name] = not taps[name].relu and bool(A.amin() < 0)
+        self._count += len(parts)
+        if self._count >= PASSES_BEFORE_COPY:
+            self._device.warm(parts[0][0], layouts, inputs=inputs)
         return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -72,7 +73,7 @@ class Taps:
 
 @contextmanager
 def tap(network: nn.Module, layers: Sequence[str], *, gradients: bool) -> Iterator[Taps]:
-    """Keep the outputs of `layers` during the forward passes inside the block.
+    """Keep the outputs of `layers` during this thread's forward passes inside the block.
 
     Every hook returns a clone, so an in-place operation behind the layer cannot overwrite what was kept. With
     `gradients`, a tensor without history becomes a leaf that requires a gradient: the trunk before the earliest tap
@@ -93,9 +94,12 @@ def tap(network: nn.Module, layers: Sequence[str], *, gradients: bool) -> Iterat
         name, call = split_layer(layer)
         wanted.setdefault(name, {})[call] = layer
     handles: list[Any] = []
+    owner = threading.get_ident()
 
     def hook_for(name: str) -> Callable[[nn.Module, Any, Any], Tensor | None]:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> Tensor | None:
+            if threading.get_ident() != owner:
+                return None
             call = taps._calls.get(name, 0)
             taps._calls[name] = call + 1
             layer = wanted[name].get(call)
@@ -121,11 +125,15 @@ def tap(network: nn.Module, layers: Sequence[str], *, gradients: bool) -> Iterat
             handle.remove()
 
 
+_cancelled: ContextVar[Callable[[], bool] | None] = ContextVar("cancelled", default=None)
+
+
 @contextmanager
 def cancellable(cancelled: Callable[[], bool] | None) -> Iterator[None]:
-    """Let forward passes of this thread inside the block stop at the next module once `cancelled` returns True.
+    """Let forward passes inside the block stop at the next module once `cancelled` returns True.
 
-    The pre-hook is global, so that it reaches modules of any network; other threads' passes are not affected.
+    The pre-hook is global, so that it reaches modules of any network. Passes of this thread's context alone are
+    affected: its own, and those of threads that were given a copy of it.
 
     Raises:
         Cancelled: from the forward pass, and on entry.
@@ -133,19 +141,20 @@ def cancellable(cancelled: Callable[[], bool] | None) -> Iterator[None]:
     if cancelled is None:
         yield
         return
-    owner = threading.get_ident()
 
     def check(_module: nn.Module, _inputs: Any) -> None:
-        if threading.get_ident() == owner and cancelled():
+        if _cancelled.get() is cancelled and cancelled():
             raise Cancelled
 
     if cancelled():
         raise Cancelled
+    before = _cancelled.set(cancelled)
     handle = register_module_forward_pre_hook(check)
     try:
         yield
     finally:
         handle.remove()
+        _cancelled.reset(before)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
