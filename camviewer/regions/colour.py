@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from camviewer.images.geometry import FloatMap
+from camviewer.regions import grabcut
 from camviewer.regions.channels import otsu
 from camviewer.regions.find import BoolMask
 from camviewer.regions.shapes import closed, components, enlarged, filled, grown, largest, shrunk
@@ -61,10 +62,6 @@ def _grab_cut(work: Work, mask: BoolMask, *, rounds: int) -> BoolMask:
     marks[shrunk(mask, work.length(_SURE))] = cv2.GC_FGD
     if not (marks & 1).any() or (marks & 1).all():
         return mask
-    cv2.setRNGSeed(0)  # its colour models start from k-means
-    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
-    bgr = cv2.cvtColor(work.clean, cv2.COLOR_RGB2BGR)
-    # The rectangle is not used with GC_INIT_WITH_MASK.
-    cv2.grabCut(bgr, marks, (0, 0, 1, 1), background, foreground, rounds, cv2.GC_INIT_WITH_MASK)
-    cut = np.asarray(marks & 1, dtype=np.bool_)
-    return filled(largest(cut)) if cut.any() else mask
+    grabcut.cut(work.clean, marks, rounds)
+    kept = np.asarray(marks & 1, dtype=np.bool_)
+    return filled(largest(kept)) if kept.any() else mask

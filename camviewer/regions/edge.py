@@ -2,7 +2,8 @@
 
 The votes for a mask meet about half way down the slope from a lesion's colour to the skin's. Experts draw further out,
 where they no longer see pigment. How far that is depends on how soft the edge is, so it is read from the picture: the
-median profile of colour across the outline, 1 inside and 0 outside, says how far out it has fallen to `LEVEL`.
+median profile of colour across the outline, 1 inside and 0 outside, says how far out it has fallen to `LEVEL`. The median
+along the outline evens out the grain of skin, so the picture is not smoothed for it: a hard edge stays where it is.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def _profile(work: Work, mask: BoolMask, steps: NDArray[np.float32]) -> NDArray[
     free = ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1) & (left_out == 0)).all(axis=1)
     if free.sum() < _FEWEST:
         return None
-    colours = cv2.remap(work.lab, x[free], y[free], cv2.INTER_LINEAR)
+    colours = cv2.remap(work.sharp, x[free], y[free], cv2.INTER_LINEAR)
     outside = colours[:, -_ENDS:].mean(axis=(0, 1))
     step = colours[:, :_ENDS].mean(axis=(0, 1)) - outside
     size = float(step @ step)

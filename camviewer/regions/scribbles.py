@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camviewer.images.geometry import FloatMap
+from camviewer.regions import grabcut
 from camviewer.regions.drawing import Window, fill_holes
 from camviewer.regions.find import BoolMask
 from camviewer.regions.measures import mask_box
-from camviewer.regions.snap import grab_cut
 
 WORKING_SIDE = 360
 """Longer side at which the edge is found."""
@@ -163,7 +163,7 @@ def _cut(
         marks[[0, -1]] = marks[:, [0, -1]] = cv2.GC_PR_BGD
         marks[inside] = cv2.GC_FGD
     if not (marks & 1).all():
-        grab_cut(picture, marks, rounds)
+        grabcut.cut(np.asarray(cv2.medianBlur(picture, 5), dtype=np.uint8), marks, rounds)
     cut = np.asarray(marks & 1, dtype=np.bool_)
     _, labels = cv2.connectedComponents(cut.view(np.uint8), connectivity=8)
     held = np.unique(labels[inside | (cut & (rough | sure))])

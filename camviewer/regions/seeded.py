@@ -7,6 +7,7 @@ import importlib
 import cv2
 import numpy as np
 
+from camviewer.regions import grabcut
 from camviewer.regions.find import BoolMask
 from camviewer.regions.shapes import components, enlarged, filled, largest
 from camviewer.regions.work import Work
@@ -29,11 +30,7 @@ def grab_cut(work: Work, *, inside: float, outside: float, rounds: int) -> BoolM
     marks[sure] = cv2.GC_FGD
     if not sure.any() or not never.any():
         return enlarged(sure, work.full)
-    cv2.setRNGSeed(0)  # its colour models start from k-means
-    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
-    bgr = cv2.cvtColor(work.clean, cv2.COLOR_RGB2BGR)
-    # The rectangle is not used with GC_INIT_WITH_MASK.
-    cv2.grabCut(bgr, marks, (0, 0, 1, 1), background, foreground, rounds, cv2.GC_INIT_WITH_MASK)
+    grabcut.cut(work.clean, marks, rounds)
     return _finished(work, np.asarray(marks & 1, dtype=np.bool_), sure)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camviewer.images.geometry import FloatMap
+from camviewer.regions import grabcut
 from camviewer.regions.drawing import fill_holes
 from camviewer.regions.find import BoolMask
 from camviewer.regions.measures import mask_box
@@ -83,25 +84,10 @@ def _cut(picture: NDArray[np.uint8], rough: BoolMask, energy: FloatMap | None, *
         marks[(energy >= _SURE) & (beyond <= band)] = cv2.GC_FGD
     if not (marks == cv2.GC_FGD).any() or not (marks == cv2.GC_BGD).any():
         return None
-    grab_cut(picture, marks, rounds)
+    grabcut.cut(np.asarray(cv2.medianBlur(picture, 5), dtype=np.uint8), marks, rounds)
     cut = np.asarray(marks & 1, dtype=np.bool_)
     # Crumbs in the band are texture: only pieces that hold something certain stay.
     count, labels = cv2.connectedComponents(cut.view(np.uint8), connectivity=8)
     held = np.bincount(labels[marks == cv2.GC_FGD], minlength=count) > 0
     held[0] = False
     return fill_holes(np.asarray(held[labels], dtype=np.bool_))
-
-
-def grab_cut(picture: NDArray[np.uint8], marks: NDArray[np.uint8], rounds: int) -> None:
-    """Cut along the colours, in place and the same each time (Rother, Kolmogorov, Blake 2004).
-
-    Args:
-        picture: RGB ``[h, w, 3]``.
-        marks: OpenCV's four marks ``[h, w]``; the uncertain ones are decided.
-        rounds: of fitting the colours and cutting, 1 or more.
-    """
-    cv2.setRNGSeed(0)  # its colour models start from k-means
-    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
-    bgr = cv2.cvtColor(cv2.medianBlur(picture, 5), cv2.COLOR_RGB2BGR)
-    # The rectangle is not used with GC_INIT_WITH_MASK.
-    cv2.grabCut(bgr, marks, (0, 0, 1, 1), background, foreground, rounds, cv2.GC_INIT_WITH_MASK)

@@ -114,7 +114,12 @@ class Work:
     @cached_property
     def lab(self) -> Colours:
         """`clean` in CIE Lab, smoothed, ``[h, w, 3]``."""
-        return np.asarray(cv2.cvtColor(self.smooth / np.float32(255), cv2.COLOR_RGB2LAB), dtype=np.float32)
+        return _lab(self.smooth)
+
+    @cached_property
+    def sharp(self) -> Colours:
+        """`clean` in CIE Lab as it is, ``[h, w, 3]``."""
+        return _lab(self.clean.astype(np.float32))
 
     @cached_property
     def smooth(self) -> Colours:
@@ -125,6 +130,10 @@ class Work:
     def length(self, share: float) -> int:
         """Return a share of the longer side in pixels of `small`, at least 1."""
         return max(1, round(share * float(self.side)))
+
+
+def _lab(rgb: Colours) -> Colours:
+    return np.asarray(cv2.cvtColor(rgb / np.float32(255), cv2.COLOR_RGB2LAB), dtype=np.float32)
 
 
 def _blurred(values: FloatMap, side: int) -> FloatMap:

@@ -54,7 +54,7 @@ def test_the_map_chooses(which) -> None:
     places = [(0.25, 0.3), (0.75, 0.65)]
     spots = [disc(SMALL, *place, 0.1) for place in places]
     found = auto(draw(SMALL, *spots), blob(SMALL, *places[which]), grow=0).pixels
-    assert iou(found, spots[which]) > 0.85  # a pixel of the small copy further out, as experts draw
+    assert iou(found, spots[which]) > 0.9
     assert not (found & spots[1 - which]).any()
 
 
@@ -63,8 +63,8 @@ def test_two_lesions_on_request() -> None:
     spots = [disc(SMALL, *place, 0.1) for place in places]
     values = blob(SMALL, *places[0]) + 0.7 * blob(SMALL, *places[1])
     picture = draw(SMALL, *spots)
-    assert iou(auto(picture, values, "all", grow=0).pixels, spots[0] | spots[1]) > 0.85
-    assert iou(auto(picture, values, grow=0).pixels, spots[0]) > 0.85
+    assert iou(auto(picture, values, "all", grow=0).pixels, spots[0] | spots[1]) > 0.9
+    assert iou(auto(picture, values, grow=0).pixels, spots[0]) > 0.9
 
 
 def test_one_lesion_stays_one_on_request() -> None:

@@ -12,7 +12,7 @@ from drawn_skin import PIGMENT, SKIN, disc
 from camviewer.regions.edge import LEVEL, moved_out, widening
 from camviewer.regions.find import find_regions
 from camviewer.regions.rules import RegionRule
-from camviewer.regions.work import SMOOTH, Work
+from camviewer.regions.work import Work
 
 SIZE = (256, 192)
 TRUTH = disc(SIZE, 0.5, 0.5, 0.15)
@@ -26,11 +26,15 @@ def soft(sigma: float, mask: np.ndarray = TRUTH) -> Work:
     return Work(picture, flat, find_regions(flat, RegionRule()), RegionRule())
 
 
-@pytest.mark.parametrize("sigma", [0.5, 3.0, 6.0, 9.0])
+@pytest.mark.parametrize("sigma", [3.0, 6.0, 9.0])
 def test_a_soft_edge_ends_further_out(sigma: float) -> None:
-    """As far beyond its middle as a Gaussian step takes to fall; the smoothing of the picture makes it softer."""
-    deviation = np.hypot(sigma, SMOOTH * SIZE[0])
-    assert widening(soft(sigma), TRUTH) == pytest.approx(NormalDist().inv_cdf(1 - LEVEL) * deviation, abs=1.2)
+    """As far beyond its middle as a Gaussian step takes to fall."""
+    assert widening(soft(sigma), TRUTH) == pytest.approx(NormalDist().inv_cdf(1 - LEVEL) * sigma, abs=1.2)
+
+
+@pytest.mark.parametrize("sigma", [0.01, 0.5])
+def test_a_hard_edge_stays_where_it_is(sigma: float) -> None:
+    assert widening(soft(sigma), TRUTH) == 0
 
 
 def test_what_a_mask_lacks_is_added_and_nothing_is_taken() -> None:
