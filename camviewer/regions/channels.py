@@ -1,8 +1,7 @@
-"""What of a picture shows pigment: five channels in which more is more like a lesion, and the tone of the rest."""
+"""What of a picture shows pigment: five channels in which more is more like a lesion, and where they can part it."""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from camviewer.images.geometry import FloatMap
@@ -11,15 +10,13 @@ from camviewer.regions.work import Colours, Work
 
 CHANNELS = ("blue", "green", "saturation", "distance", "even distance")
 
-EVEN = 12.0
-"""Distance in CIE Lab within which 80 % of an even background lie from its tone; dermoscopic skin has 4 to 11."""
 _SKIN_SHARE = 0.85
 _SKIN_TEXTURE = 2.0
 _SAMPLE = 7  # every seventh pixel is enough for six coefficients
 _OUTLYING = 2.5
 
 
-def channels(work: Work, seen: BoolMask) -> dict[str, FloatMap]:
+def channels(work: Work) -> dict[str, FloatMap]:
     """Return the five channels at the working size, float32 ``[h, w]`` each.
 
     ``distance`` is that in CIE Lab from the tone of the lighter part, ``even distance`` the same after the light that
@@ -27,32 +24,14 @@ def channels(work: Work, seen: BoolMask) -> dict[str, FloatMap]:
     """
     smooth = work.smooth
     lowest, highest = smooth.min(axis=2), smooth.max(axis=2)
-    lighter = lighter_part(work, seen)
-    flat = _evenly_lit(work.lab, lighter)
+    flat = _evenly_lit(work.lab, work.lighter)
     return {
         "blue": 255 - smooth[:, :, 2],
         "green": 255 - smooth[:, :, 1],
         "saturation": (highest - lowest) / (highest + 1),
-        "distance": _distance(work.lab, lighter),
-        "even distance": _distance(flat, lighter),
+        "distance": _distance(work.lab, work.lighter),
+        "even distance": _distance(flat, work.lighter),
     }
-
-
-def lighter_part(work: Work, seen: BoolMask) -> BoolMask:
-    """Return the part above Otsu's threshold of the blue channel, mostly skin; all that is seen where there is none."""
-    blue = work.smooth[:, :, 2]
-    lighter = seen & (blue > otsu(blue[seen]))
-    return lighter if lighter.any() else seen
-
-
-def one_tone(work: Work) -> bool:
-    """Return whether the lighter part of the picture has one tone."""
-    seen = ~work.excluded
-    if not seen.any():
-        return True
-    tones = work.lab[lighter_part(work, seen)]
-    away = np.linalg.norm(tones - np.median(tones, axis=0), axis=1)
-    return bool(np.percentile(away, 80) <= EVEN)
 
 
 def even_background(work: Work) -> bool:
@@ -60,7 +39,7 @@ def even_background(work: Work) -> bool:
 
     So where the lighter part of the picture has one tone, or nearly all of it has the hues of skin and little texture.
     """
-    if one_tone(work):
+    if work.one_tone:
         return True
     seen = ~work.excluded
     a, b = work.lab[:, :, 1][seen], work.lab[:, :, 2][seen]
@@ -69,16 +48,6 @@ def even_background(work: Work) -> bool:
     steps = np.linalg.norm(np.diff(work.lab, axis=0), axis=2)
     texture = float(np.percentile(steps, 90)) if steps.size else 0.0
     return bool(like_skin.mean() >= _SKIN_SHARE and texture <= _SKIN_TEXTURE)
-
-
-def otsu(values: FloatMap) -> float:
-    """Return Otsu's threshold of any values, from 256 bins between their extremes."""
-    low, high = float(values.min()), float(values.max())
-    if not high > low:
-        return low
-    bins = ((values - low) * np.float32(255 / (high - low))).astype(np.uint8).reshape(1, -1)
-    level, _ = cv2.threshold(bins, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    return low + (float(level) + 0.5) * (high - low) / 255
 
 
 def _distance(lab: Colours, lighter: BoolMask) -> FloatMap:

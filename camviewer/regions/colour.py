@@ -13,8 +13,8 @@ import numpy as np
 
 from camviewer.images.geometry import FloatMap
 from camviewer.regions import grabcut
-from camviewer.regions.channels import otsu
 from camviewer.regions.find import BoolMask
+from camviewer.regions.otsu import otsu
 from camviewer.regions.shapes import closed, components, enlarged, filled, grown, largest, shrunk
 from camviewer.regions.work import Work
 

@@ -4,11 +4,15 @@ Five channels that show pigment (`camviewer.regions.channels`) are each cut at O
 and the skin. Of each cut, the three components that the map lies on most become candidates. What is drawn again and
 again is rarely an accident, so a candidate scores by a product of powers (`POWERS`) of
 
-    support by other cuts, evidence per root of area, 1 - contact with the frame, compactness, distinctness
+    support by other cuts, root of area, 1 - contact with the frame, compactness, distinctness
 
-and the mask is where the candidates, weighted by the fourth power of their score, have 35 % of the weight. No term
-knows where in the picture a lesion should be. The mask is then moved out to where the edge ends
-(`camviewer.regions.edge`).
+which colour alone tells, times the map's mean evidence in it. The mask is where the candidates, weighted by the fourth
+power of their score, have 35 % of the weight. No term knows where in the picture a lesion should be.
+
+A map may be wrong, and then it is wrong with confidence: high on a ruler, on a corner, beside the lesion. So on a
+background of one tone it decides only among outlines that colour alone finds about as good (`CLEAR`).
+
+The mask is then moved out to where the edge ends (`camviewer.regions.edge`).
 """
 
 from __future__ import annotations
@@ -19,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camviewer.images.geometry import FloatMap
-from camviewer.regions.channels import channels, one_tone, otsu
+from camviewer.regions.channels import channels
 from camviewer.regions.edge import moved_out
 from camviewer.regions.find import BoolMask
+from camviewer.regions.otsu import otsu
 from camviewer.regions.outline import Outline, trace
 from camviewer.regions.shapes import closed, components, enlarged, filled, frame, grown, opened
 from camviewer.regions.work import Work
@@ -32,8 +37,10 @@ LEVELS = (0.6, 0.8, 1.0, 1.2)
 """Cuts: 0 is the skin's median, 1 is Otsu's threshold."""
 OFFERED = 3
 """Components of each cut."""
-POWERS = {"support": 1.25, "evidence": 1.0, "inside": 1.0, "compact": 0.5, "distinct": 1.25}
-"""How much each measure of a candidate counts."""
+POWERS = {"support": 1.25, "area": 0.5, "inside": 1.0, "compact": 0.5, "distinct": 1.25}
+"""How much each measure of a candidate counts for colour."""
+CLEAR = 5 / 3
+"""How many times as good by colour alone another outline has to be for the map not to overrule it."""
 TRUST = 3
 """Power of the map's evidence where the background has several tones."""
 SHARPNESS = 4
@@ -62,13 +69,22 @@ class Candidates:
         masks: bool ``[N, h, w]`` at the working size.
         cut: which cut each is from, ``[N]``.
         overlap: IoU of each with each, ``[N, N]``.
-        score: of each, ``[N]``; see the module.
+        colour: what colour alone says for each, ``[N]``.
+        meant: mean evidence of the map in each, ``[N]``.
+        allowed: which of them the map may choose, bool ``[N]``.
     """
 
     masks: NDArray[np.bool_]
     cut: NDArray[np.int64]
     overlap: Floats
-    score: Floats
+    colour: Floats
+    meant: Floats
+    allowed: NDArray[np.bool_]
+
+    @property
+    def score(self) -> Floats:
+        """Colour and map together; 0 for what the map may not choose."""
+        return self.colour * self.meant * self.allowed
 
     @property
     def best(self) -> int:
@@ -121,7 +137,7 @@ def trusted(work: Work) -> FloatMap:
     On a background of one tone whatever stands out is a likely object. Where there are several, as in a picture of
     many things, only the map knows which is meant: there its positive part counts alone, to the power of `TRUST`.
     """
-    return work.evidence if one_tone(work) else np.asarray(work.pointed**TRUST, dtype=np.float32)
+    return work.evidence if work.one_tone else np.asarray(work.pointed**TRUST, dtype=np.float32)
 
 
 def offer(work: Work, evidence: FloatMap) -> Candidates | None:
@@ -134,7 +150,7 @@ def offer(work: Work, evidence: FloatMap) -> Candidates | None:
     cuts: list[int] = []
     outlines: list[Outline] = []
     cut = 0
-    for channel in channels(work, seen).values():
+    for channel in channels(work).values():
         level = otsu(channel[seen])
         below = channel[seen][channel[seen] <= level]
         base = float(np.median(below)) if below.size else level
@@ -151,16 +167,17 @@ def offer(work: Work, evidence: FloatMap) -> Candidates | None:
     stack, numbers = np.stack(masks), np.array(cuts)
     overlap = _overlaps(stack)
     areas = stack.sum(axis=(1, 2))
-    density = np.array([float(evidence[mask].sum()) for mask in masks]) / np.sqrt(areas)
     terms = {
         "support": support(overlap, numbers) * len(set(cuts)) / cut,
-        "evidence": density / max(float(density.max()), 1e-9),
+        "area": areas / areas.max(),
         "inside": 1 - np.array([min(o.border, 0.99) for o in outlines]),
         "compact": np.array([o.compact for o in outlines]),
         "distinct": np.array([max(o.distinct, 1e-3) for o in outlines]),
     }
-    score = np.prod([terms[name] ** power for name, power in POWERS.items()], axis=0)
-    return Candidates(stack, numbers, overlap, score)
+    colour = np.prod([terms[name] ** power for name, power in POWERS.items()], axis=0)
+    meant = np.array([float(evidence[mask].mean()) for mask in masks])
+    allowed = colour * CLEAR >= colour.max() if work.one_tone else np.ones(len(colour), dtype=np.bool_)
+    return Candidates(stack, numbers, overlap, colour, meant, allowed)
 
 
 def support(overlap: Floats, cut: NDArray[np.int64]) -> Floats:
@@ -176,8 +193,9 @@ def agreement(found: Candidates, mask: BoolMask) -> float:
 def unrivalled(found: Candidates, mask: BoolMask) -> float:
     """Return the best score of the candidates like a mask, over the sum of that and the best one elsewhere, 0..1."""
     away = (found.masks & mask).sum(axis=(1, 2)) < AWAY * found.masks.sum(axis=(1, 2))
-    own = float(found.score[_overlap(found, mask) > LIKE].max(initial=0))
-    other = float(found.score[away].max(initial=0))
+    score = found.colour * found.meant
+    own = float(score[_overlap(found, mask) > LIKE].max(initial=0))
+    other = float(score[away].max(initial=0))
     return own / (own + other) if own > 0 else 0.0
 
 

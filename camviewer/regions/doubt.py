@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from camviewer.images.geometry import FloatMap
 from camviewer.regions import consensus
-from camviewer.regions.channels import otsu
 from camviewer.regions.find import BoolMask
 from camviewer.regions.measures import iou
+from camviewer.regions.otsu import otsu
 from camviewer.regions.outline import trace
 from camviewer.regions.shapes import components, filled, frame, grown
 from camviewer.regions.work import Work

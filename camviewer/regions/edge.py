@@ -2,8 +2,8 @@
 
 The votes for a mask meet about half way down the slope from a lesion's colour to the skin's. Experts draw further out,
 where they no longer see pigment. How far that is depends on how soft the edge is, so it is read from the picture: the
-median profile of colour across the outline, 1 inside and 0 outside, says how far out it has fallen to `LEVEL`. The median
-along the outline evens out the grain of skin, so the picture is not smoothed for it: a hard edge stays where it is.
+median profile of colour across the outline, 1 inside and 0 outside, says how far out it has fallen to `LEVEL`. The
+median evens out the grain of skin, so the picture is not smoothed for it: a hard edge stays where it is.
 """
 
 from __future__ import annotations

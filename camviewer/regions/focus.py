@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from camviewer.regions.channels import one_tone
 from camviewer.regions.find import BoolMask, find_regions
 from camviewer.regions.shapes import components
 from camviewer.regions.work import Work
@@ -34,7 +33,7 @@ def views(work: Work) -> Iterator[tuple[Place, Work]]:
         place in the image, and image and map there.
     """
     whole = everywhere(work)
-    if not one_tone(work):
+    if not work.one_tone:
         around = AROUND
         while (place := _around(work, around)) != whole:
             pixels, values = np.ascontiguousarray(work.pixels[place]), np.ascontiguousarray(work.values[place])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from camviewer.images.geometry import FloatMap
 from camviewer.regions.artefacts import dark_corners, painted_over, stained
 from camviewer.regions.find import BoolMask, Regions
+from camviewer.regions.otsu import otsu
 from camviewer.regions.rules import RegionRule
 from camviewer.regions.shapes import filled
 
@@ -28,6 +29,9 @@ Colours = NDArray[np.float32]
 SIDE = 256
 """Longer side at which edges are drawn; a finer picture only adds skin texture."""
 SMOOTH = 0.01
+
+EVEN = 12.0
+"""Distance in CIE Lab within which 80 % of an even background lie from its tone; dermoscopic skin has 4 to 11."""
 
 BLUR = 0.08
 """Of `Work.evidence`, as a share of the longer side."""
@@ -126,6 +130,21 @@ class Work:
         """`clean` as float 0..255, smoothed by a hundredth of its side."""
         sigma = max(0.5, SMOOTH * self.side)
         return np.asarray(cv2.GaussianBlur(self.clean.astype(np.float32), (0, 0), sigma), dtype=np.float32)
+
+    @cached_property
+    def lighter(self) -> BoolMask:
+        """What lies above Otsu's threshold of the blue channel, mostly skin; all that is seen where nothing does."""
+        seen = ~self.excluded
+        blue = self.smooth[:, :, 2]
+        lighter = np.asarray(seen & (blue > otsu(blue[seen]))) if seen.any() else seen
+        return lighter if lighter.any() else seen
+
+    @cached_property
+    def one_tone(self) -> bool:
+        """Whether the lighter part has one tone."""
+        tones = self.lab[self.lighter]
+        away = np.linalg.norm(tones - np.median(tones, axis=0), axis=1) if len(tones) else np.zeros(1)
+        return bool(np.percentile(away, 80) <= EVEN)
 
     def length(self, share: float) -> int:
         """Return a share of the longer side in pixels of `small`, at least 1."""

@@ -58,6 +58,16 @@ def test_the_map_chooses(which) -> None:
     assert not (found & spots[1 - which]).any()
 
 
+@pytest.mark.parametrize("faint", [False, True])
+def test_a_map_overrules_no_outline_that_is_clearly_better(faint) -> None:
+    """On skin of one tone the map decides among outlines that are about as good, and is itself doubted elsewhere."""
+    lesion, other = disc(SMALL, 0.3, 0.5, 0.12), disc(SMALL, 0.75, 0.5, 0.12)
+    shade = (180, 135, 118) if faint else (150, 105, 90)
+    picture = np.where(other[:, :, None], draw(SMALL, other, pigment=shade), draw(SMALL, lesion))
+    found = auto(picture, blob(SMALL, 0.75, 0.5, 0.08))
+    assert iou(found.pixels, lesion if faint else other) > 0.9
+
+
 def test_two_lesions_on_request() -> None:
     places = [(0.25, 0.35), (0.75, 0.6)]
     spots = [disc(SMALL, *place, 0.1) for place in places]

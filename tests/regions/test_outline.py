@@ -71,7 +71,7 @@ def test_uneven_light_is_taken_out_of_the_last_channel() -> None:
     fall = np.linspace(1.0, 0.75, SIZE[0])[None, :, None]
     picture = np.clip(draw(SIZE, lesion) * fall, 0, 255).astype(np.uint8)
     prepared = work(picture, blob(SIZE, 0.35, 0.5))
-    found = channels(prepared, ~prepared.excluded)
+    found = channels(prepared)
     assert tuple(found) == CHANNELS
     skin = ~disc(SIZE, 0.35, 0.5, 0.2)
     assert found["even distance"][skin].mean() < 0.6 * found["distance"][skin].mean()
@@ -84,5 +84,5 @@ def test_support_counts_each_cut_once() -> None:
     np.testing.assert_allclose(support(overlap, cut), [(1 + 0.6) / 2, (1 + 0.1) / 2, (0.6 + 1) / 2])
     masks = np.zeros((3, 2, 2), bool)
     masks[0, 0], masks[1, 1], masks[2] = True, True, True
-    found = Candidates(masks, cut, overlap, np.ones(3))
+    found = Candidates(masks, cut, overlap, np.ones(3), np.ones(3), np.ones(3, bool))
     assert agreement(found, masks[0]) == pytest.approx((1 + 0.5) / 2)
