@@ -110,7 +110,7 @@ def refine_mask(
         full,
         name,
         "" if mask.any() else consensus.NOTHING,
-        doubt.judge(work, mask, (whole, full)).score if judge else None,
+        doubt.judge(whole, full).score if judge else None,
         focus.placed(doubt.uncertain(work), place, whole.full) if band else None,
     )
 

@@ -117,7 +117,7 @@ def test_among_several_tones_the_surroundings_of_what_is_meant_count(which) -> N
     values = blob(SMALL, *[(0.3, 0.4), (0.8, 0.6)][which], 0.08)
     found = auto(picture, values, grow=0)
     assert iou(found.pixels, spots[which]) > 0.95
-    assert found.doubt < 0.1
+    assert found.doubt < 0.3  # never sure there: only the map says which is meant
 
 
 def test_a_map_on_a_part_of_a_large_lesion_is_looked_around_further() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import astuple
 
+import cv2
 import numpy as np
 import pytest
 from drawn_skin import blob, disc, draw
 
-from camviewer.regions.doubt import OFFSET, WEIGHTS, judge, three_valued, uncertain
+from camviewer.regions.doubt import ONE_TONE, SEVERAL_TONES, Fit, Signs, judge, three_valued, uncertain
 from camviewer.regions.find import find_regions
 from camviewer.regions.refine import refine_mask
 from camviewer.regions.rules import RegionRule
@@ -32,8 +33,16 @@ def test_a_clear_lesion_is_not_doubted() -> None:
 
 def test_the_score_is_the_logistic_of_the_signs() -> None:
     found = judge(work(draw(SIZE, TRUTH)), disc(SIZE, 0.4, 0.5, 0.1))
-    evidence = sum(w * s for w, s in zip(astuple(WEIGHTS), astuple(found.signs), strict=True))
-    assert found.score == pytest.approx(1 / (1 + np.exp(evidence - OFFSET)))
+    fit = ONE_TONE
+    evidence = sum(w * s for w, s in zip(astuple(fit.weights), astuple(found.signs), strict=True))
+    assert found.score == pytest.approx(1 / (1 + np.exp(evidence - fit.offset)))
+
+
+@pytest.mark.parametrize("fit", [ONE_TONE, SEVERAL_TONES])
+def test_no_sign_speaks_against_a_mask_by_being_better(fit: Fit) -> None:
+    assert min(astuple(fit.weights)) >= 0
+    assert fit.doubt(Signs(*[0.0] * 4)) > 0.8
+    assert fit.doubt(Signs(*[1.0] * 4)) < 0.25
 
 
 def test_wrong_masks_are_doubted_more() -> None:
@@ -45,15 +54,32 @@ def test_wrong_masks_are_doubted_more() -> None:
 
 
 def test_each_sign_turns_the_right_way() -> None:
-    clear = judge(work(draw(SIZE, TRUTH)), TRUTH).signs
-    faint = judge(work(draw(SIZE, TRUTH, pigment=(216, 170, 150))), TRUTH).signs
-    assert faint.contrast < clear.contrast
-    assert faint.separability < clear.separability
-    at_border = disc(SIZE, 0.0, 0.5, 0.15)
-    assert judge(work(draw(SIZE, at_border)), at_border).signs.inside < clear.inside
-    ragged = TRUTH.copy()
+    prepared = work(draw(SIZE, TRUTH))
+    clear = judge(prepared, TRUTH)
+    ragged, half = TRUTH.copy(), TRUTH & (np.arange(SIZE[0]) < 0.5 * SIZE[0])
     ragged[::4] = False
-    assert judge(work(draw(SIZE, TRUTH)), ragged).signs.compact < clear.compact
+    assert judge(prepared, ragged).signs.compact < clear.signs.compact
+    assert judge(prepared, half).signs.agreement < clear.signs.agreement
+    assert judge(prepared, half).score > clear.score
+
+
+def patchwork() -> tuple[np.ndarray, np.ndarray]:
+    """A light thing on patches of many colours, and a map on all of it."""
+    patches = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    picture = cv2.resize(patches, SIZE, interpolation=cv2.INTER_NEAREST)
+    picture[TRUTH] = (235, 235, 240)
+    return picture, blob(SIZE, 0.5, 0.5, 0.1)
+
+
+def test_among_many_tones_a_mask_is_doubted_that_leaves_out_what_the_map_points_at() -> None:
+    """Or holds no more of it than its size would by chance; outlines of colour say nothing there."""
+    prepared = work(*patchwork())
+    whole, part = judge(prepared, TRUTH), judge(prepared, TRUTH & (np.arange(SIZE[0]) < 0.42 * SIZE[0]))
+    beside, everything = judge(prepared, disc(SIZE, 0.1, 0.2, 0.1)), judge(prepared, np.ones_like(TRUTH))
+    assert whole.score < 0.35 < part.score < beside.score
+    assert everything.score > 0.8
+    assert whole.score == pytest.approx(SEVERAL_TONES.doubt(whole.signs))
+    assert whole.signs.held > part.signs.held > beside.signs.held
 
 
 def test_a_mask_is_doubted_where_another_outline_is_as_good() -> None:
@@ -69,16 +95,6 @@ def test_a_mask_is_doubted_where_another_outline_is_as_good() -> None:
     assert alone.signs.unrivalled == 1
     assert alone.score < meant.score < rivalled.score < wrong.score
     assert rivalled.signs.unrivalled == pytest.approx(0.5, abs=0.02)
-
-
-def test_what_is_outside_of_a_window_is_a_rival_too() -> None:
-    left, right = disc(SIZE, 0.25, 0.5, 0.12), disc(SIZE, 0.75, 0.5, 0.12)
-    picture, even = draw(SIZE, left | right), np.ones(SIZE[::-1], dtype=np.float32)
-    half = np.s_[:, : SIZE[0] // 2]
-    window = work(np.ascontiguousarray(picture[half]), np.ascontiguousarray(even[half]))
-    within = judge(window, np.ascontiguousarray(left[half]), (work(picture, even), left))
-    assert judge(window, np.ascontiguousarray(left[half])).signs.unrivalled == 1
-    assert within.signs.unrivalled == pytest.approx(0.5, abs=0.02)
 
 
 def test_three_values() -> None:
