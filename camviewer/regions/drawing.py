@@ -6,6 +6,7 @@ Coordinates are pixel edges, and a pixel belongs to a shape when its centre does
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -184,14 +185,54 @@ def hole_at(mask: BoolMask, at: tuple[int, int]) -> BoolMask:
 def fill_holes(mask: BoolMask) -> BoolMask:
     """Return `mask` with everything that the outside does not reach (by 4 neighbours)."""
     window = mask_box(mask)
-    if window is None:
-        return mask.copy()
-    x0, y0, x1, y1 = window
-    around = cv2.copyMakeBorder((~mask[y0:y1, x0:x1]).view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
-    _, labels = cv2.connectedComponents(around, connectivity=4)
     filled = mask.copy()
-    filled[y0:y1, x0:x1] = labels[1:-1, 1:-1] != labels[0, 0]
+    if window is not None:
+        x0, y0, x1, y1 = window
+        filled[y0:y1, x0:x1] = ~_outside(mask[y0:y1, x0:x1])
     return filled
+
+
+def with_closed(base: BoolMask, patches: Sequence[Patch]) -> tuple[Patch, ...]:
+    """Return the patches of a stroke that adds to `base`, with what it closed off filled.
+
+    Holes that were there before stay open.
+    """
+    after = patched(base, patches)
+    window = functools.reduce(union, (patch.window for patch in patches))
+    found = closed_off(base, after, window)
+    if not found.pixels.any():
+        return tuple(patches)
+    x0, y0, x1, y1 = found.window
+    after[y0:y1, x0:x1] |= found.pixels
+    height, width = after.shape
+    touched = cells(union(window, found.window), (width, height))
+    return changed(base, (Patch(w, after[w[1] : w[3], w[0] : w[2]]) for w in touched), take_away=False)
+
+
+def closed_off(before: BoolMask, after: BoolMask, window: Window) -> Patch:
+    """Return what the outside reached in `before` and does not in `after`, which holds more, but only in `window`.
+
+    Where the background lies in one piece along the window's edge, as it does along most strokes, that piece stands for
+    the outside and nothing beyond is looked at; so a ring that is drawn in a hole closes its inside too.
+    """
+    height, width = after.shape
+    x0, y0, x1, y1 = window
+    x0, y0, x1, y1 = max(0, x0 - 1), max(0, y0 - 1), min(width, x1 + 1), min(height, y1 + 1)
+    part = after[y0:y1, x0:x1]
+    edge = np.concatenate([part[0], part[1:, -1], part[-1, -2::-1], part[-2:0:-1, 0]])
+    if np.count_nonzero(edge != np.roll(edge, 1)) > 2:
+        around = mask_box(after)
+        assert around is not None
+        x0, y0, x1, y1 = around
+    closed = _outside(before[y0:y1, x0:x1]) & ~_outside(after[y0:y1, x0:x1]) & ~after[y0:y1, x0:x1]
+    return Patch((x0, y0, x1, y1), np.asarray(closed, dtype=np.bool_))
+
+
+def _outside(mask: BoolMask) -> BoolMask:
+    """Return what is reached from beyond the edges of `mask` without stepping on it."""
+    around = cv2.copyMakeBorder(mask.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    cv2.floodFill(around, None, (0, 0), (2,), flags=4)
+    return np.asarray(around[1:-1, 1:-1] == 2, dtype=np.bool_)
 
 
 def keep_largest(mask: BoolMask) -> BoolMask:

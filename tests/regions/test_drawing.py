@@ -159,6 +159,55 @@ def test_pixels_that_touch_at_corners_enclose_a_hole() -> None:
     assert np.argwhere(drawing.hole_at(diamond, (2, 2))).tolist() == [[2, 2]]
 
 
+def outside(mask: np.ndarray) -> np.ndarray:
+    """What a walk over the pixels that are not in `mask` reaches from beyond its border, step by step."""
+    height, width = mask.shape
+    reached = np.zeros_like(mask)
+    steps = [(y, x) for y in range(height) for x in range(width) if y in {0, height - 1} or x in {0, width - 1}]
+    while steps:
+        y, x = steps.pop()
+        if 0 <= y < height and 0 <= x < width and not mask[y, x] and not reached[y, x]:
+            reached[y, x] = True
+            steps += [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
+    return reached
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(places, places, st.integers(1, 9)), max_size=5), st.lists(places, min_size=1, max_size=6))
+def test_a_stroke_closes_what_nothing_outside_reaches_any_more(before, way) -> None:
+    base = np.zeros((SIZE[1], SIZE[0]), bool)
+    for start, end, radius in before:
+        base |= whole(*drawing.capsule(start, end, radius, SIZE))
+    base = drawing.fill_holes(base)
+    assert (base == ~outside(base)).all()
+    stroke = Stroke(SIZE, 3)
+    for place in way:
+        stroke.to(*place)
+    patches = drawing.changed(base, stroke.covered(), take_away=False)
+    if patches:
+        painted = drawing.patched(base, patches)
+        assert (drawing.patched(base, drawing.with_closed(base, patches)) == ~outside(painted)).all()
+
+
+def test_a_stroke_leaves_holes_that_it_did_not_close() -> None:
+    base = ring()
+    dab = (drawing.Patch((22, 5, 28, 8), np.ones((3, 6), bool)),)
+    assert (drawing.patched(base, drawing.with_closed(base, dab)) == drawing.patched(base, dab)).all()
+    across = (drawing.Patch((13, 8, 15, 15), np.ones((7, 2), bool)),)
+    assert drawing.patched(base, drawing.with_closed(base, across)).sum() == base.sum() + 5 * 2
+
+
+def test_a_ring_drawn_in_a_hole_closes_its_inside() -> None:
+    base = np.zeros((30, 40), bool)
+    base[2:28, 2:38] = True
+    base[4:26, 4:36] = False
+    drawn = np.ones((8, 8), bool)
+    drawn[2:6, 2:6] = False
+    after = drawing.patched(base, drawing.with_closed(base, [drawing.Patch((10, 10, 18, 18), drawn)]))
+    assert after[10:18, 10:18].all()
+    assert after.sum() == base.sum() + 64
+
+
 def test_smoothing_takes_spikes_and_leaves_straight_edges() -> None:
     mask = np.zeros((100, 100), bool)
     mask[:, :50] = True

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen
+from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
 
 from camviewer.ui.canvas.geometry import HANDLES, Rect
+from camviewer.ui.canvas.outline import CASING, EDGE, INSIDE
+from camviewer.ui.qimage import argb_table, indexed_image
 from camviewer.ui.theme import theme
 
 MASK_WIDTH = 2.0
@@ -20,6 +24,8 @@ HANDLE = 7.0
 CASING_ALPHA = 0.85
 JOIN = Qt.PenJoinStyle.MiterJoin
 """Round joins look the same at these widths and take Qt four times as long on a long outline."""
+_DASH = 5, 2
+"""Dash and gap of an outline that is a raster, in its pixels."""
 PLAIN = "#FFFFFF"
 """Regions without a class, handles and the live outline."""
 
@@ -58,6 +64,25 @@ def paint_path(painter: QPainter, path: QPainterPath, pen: QPen, width: float) -
     for each in (casing(width), pen):
         painter.setPen(_dense(each, painter))
         painter.drawPath(path)
+
+
+def edges_image(edges: NDArray[np.uint8], colour: str, *, touched: bool, fill: float) -> QImage:
+    """Return a raster of `outline.edges` as it is painted, for masks of too many pieces to draw each.
+
+    The inside has the opacity `fill`, 0..1.
+    """
+    colours = np.zeros((256, 3), dtype=np.uint8)
+    alpha = np.zeros(256)
+    ink, dark = QColor(colour), theme().color("casing")
+    colours[[INSIDE, EDGE]] = ink.red(), ink.green(), ink.blue()
+    colours[CASING] = dark.red(), dark.green(), dark.blue()
+    alpha[[INSIDE, CASING, EDGE]] = fill, CASING_ALPHA, 1.0
+    if not touched:
+        rows, columns = np.ogrid[: edges.shape[0], : edges.shape[1]]
+        gaps = (rows + columns) % sum(_DASH) >= _DASH[0]
+        edges = np.where(gaps & (edges == EDGE), np.uint8(CASING), edges)
+    image = indexed_image(edges, argb_table(colours, alpha))
+    return image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
 
 
 def paint_box(painter: QPainter, rect: Rect, colour: str, *, touched: bool) -> None:

@@ -376,9 +376,7 @@ class MaskView(DisplayView):
         base = self._pixels_of(target)
         patches = drawing.changed(base, covered, take_away=take_away)
         if self._options.fill_holes and self._tool == "brush" and not take_away and patches:
-            filled = drawing.fill_holes(drawing.patched(base, patches))
-            height, width = filled.shape
-            patches = drawing.changed(base, [Patch((0, 0, width, height), filled)], take_away=False)
+            patches = drawing.with_closed(base, patches)
         if patches:
             self.mask_edited.emit(MaskEdited(target.key if target is not None else None, patches, words))
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QColor, QPainter, QTransform
+from PySide6.QtGui import QColor, QImage, QPainter, QTransform
 
 from camviewer.images.geometry import Size
 from camviewer.project.records import Box, Mask
@@ -36,6 +36,7 @@ class RegionLayer:
         self.moving: tuple[Hashable, Rect] | None = None
         self._regions: tuple[Region, ...] = ()
         self._outlines: dict[Hashable, MaskOutline] = {}
+        self._rasters: dict[Hashable, tuple[tuple[object, ...], QImage]] = {}
 
     def set_regions(self, regions: Sequence[Region], selected: Hashable | None) -> None:
         """Show `regions`. Outlines of masks that did not change are kept."""
@@ -47,6 +48,7 @@ class RegionLayer:
                 outline = self._outlines.get(region.key) if same else None
                 kept[region.key] = outline if outline is not None else MaskOutline(region.shape.pixels)
         self._regions, self._outlines, self.selected = tuple(regions), kept, selected
+        self._rasters = {key: found for key, found in self._rasters.items() if key in kept}
 
     def replace(self, region: Region) -> None:
         """Show `region` in the place of the one with the same key."""
@@ -156,17 +158,23 @@ class RegionLayer:
 
     def _paint_mask(self, painter: QPainter, to_screen: QTransform, region: Region, colour: str, room: QRectF) -> None:
         zoom = to_screen.m11() * painter.device().devicePixelRatioF()
-        path = self._outlines[region.key].path(zoom, to_screen.inverted()[0].mapRect(room))
-        if path.isEmpty():
-            return
+        traced = self._outlines[region.key].trace(zoom, to_screen.inverted()[0].mapRect(room))
         painter.save()
         painter.setTransform(to_screen, True)
-        if self.fill > 0:
-            tint = QColor(colour)
-            tint.setAlphaF(self.fill)
-            painter.fillPath(path, tint)
-        pen = annotate.stroke(colour, annotate.MASK_WIDTH, touched=region.touched)
-        annotate.paint_path(painter, path, pen, annotate.MASK_WIDTH)
+        if traced.edges is not None:
+            look = (traced, colour, region.touched, self.fill)
+            if region.key not in self._rasters or self._rasters[region.key][0] != look:
+                image = annotate.edges_image(traced.edges, colour, touched=region.touched, fill=self.fill)
+                self._rasters[region.key] = (look, image)
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
+            painter.drawImage(traced.raster, self._rasters[region.key][1])
+        elif not traced.path.isEmpty():
+            if self.fill > 0:
+                tint = QColor(colour)
+                tint.setAlphaF(self.fill)
+                painter.fillPath(traced.path, tint)
+            pen = annotate.stroke(colour, annotate.MASK_WIDTH, touched=region.touched)
+            annotate.paint_path(painter, traced.path, pen, annotate.MASK_WIDTH)
         painter.restore()
 
 
