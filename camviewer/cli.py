@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
+from collections.abc import Iterator
 
 from camviewer import __version__
 from camviewer.commands import NAMES as SUBCOMMANDS
@@ -81,8 +83,13 @@ def build_parser() -> Parser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 1 (something failed), 2 (wrong arguments), 130 (Ctrl-C)."""
+    with contextlib.ExitStack() as ending:
+        return _status(sys.argv[1:] if argv is None else argv, ending)
+
+
+def _status(argv: list[str], ending: contextlib.ExitStack) -> int:
     try:
-        return _run(sys.argv[1:] if argv is None else argv)
+        return _run(argv, ending)
     except SystemExit as leaving:  # argparse, after --help and --version
         return leaving.code if isinstance(leaving.code, int) else 0
     except WRONG_ARGUMENTS as error:
@@ -102,15 +109,13 @@ def main(argv: list[str] | None = None) -> int:
         return 1
 
 
-def _run(argv: list[str]) -> int:
+def _run(argv: list[str], ending: contextlib.ExitStack) -> int:
     parser = build_parser()
     if argv and not argv[0].startswith("-") and argv[0] not in SUBCOMMANDS:
         raise UsageError(f"There is no command {argv[0]!r}; there are: {', '.join(SUBCOMMANDS)}.")
     given = parser.parse_args(argv)
     level = logging.DEBUG if getattr(given, "verbose", False) else logging.CRITICAL
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr, force=True)
-    for name in ("PIL", "matplotlib"):
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    ending.enter_context(_logging(level))
     if given.check:
         return check.run(given)
     if given.install_desktop or given.remove_desktop:
@@ -120,6 +125,23 @@ def _run(argv: list[str]) -> int:
     status: int = given.run(given)
     sys.stdout.flush()
     return status
+
+
+@contextlib.contextmanager
+def _logging(level: int) -> Iterator[None]:
+    """Log to standard error while a command runs; who calls it from Python has their own logging back afterwards."""
+    root, console = logging.getLogger(), logging.StreamHandler(sys.stderr)
+    console.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    before = root.level
+    root.addHandler(console)
+    root.setLevel(level)
+    for name in ("PIL", "matplotlib"):
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        root.removeHandler(console)
+        root.setLevel(before)
 
 
 def _desktop(given: argparse.Namespace) -> int:

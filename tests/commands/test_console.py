@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import pytest
 
+from camviewer import cli
 from camviewer.commands.console import ProgressLine, count, duration
 
 
@@ -41,3 +43,14 @@ def test_the_progress_line_is_wiped_before_a_warning(
         assert after == f"{wipe}2 of 2 images{wipe}"
     else:
         assert told == "a.png cannot be read.\n"
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_command_leaves_the_logging_of_its_caller_as_it_was(
+    verbose: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = logging.getLogger()
+    before = list(root.handlers), root.level
+    assert cli.main(["layers", "--model", "nothing-of-that-name", *(["--verbose"] if verbose else [])]) == 2
+    assert (list(root.handlers), root.level) == before
+    assert ("Traceback" in capsys.readouterr().err) == verbose
