@@ -16,6 +16,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QAbstractButton,
+    QComboBox,
     QFrame,
     QLabel,
     QPushButton,
@@ -42,6 +43,10 @@ def name_control(widget: QWidget, name: str, *, tip: str = "", key: str = "") ->
     widget.setToolTip(tooltip(tip or name, key))
     if isinstance(widget, QSpinBox):
         widget.lineEdit().setAccessibleName(name)  # what the focus is in
+    elif isinstance(widget, QComboBox):
+        # On Linux Qt gives the chosen entry as its name, so what it is about goes into the description.
+        widget.setAccessibleDescription(f"{name}. {tip}" if tip else name)
+        widget.view().setAccessibleName(name)
 
 
 def label(text: str, role: Role = "body", color: str = "", *, parent: QWidget | None = None) -> QLabel:

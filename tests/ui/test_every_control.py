@@ -65,6 +65,13 @@ def faults(root: QWidget) -> list[str]:
         interface = QAccessible.queryAccessibleInterface(widget)
         if interface is not None and not interface.text(QAccessible.Text.Name).strip():
             found.append(f"{where} in {type(widget.parent()).__name__} has no name")
+        if isinstance(widget, QComboBox):
+            assert interface is not None
+            words = interface.text(QAccessible.Text.Name) + interface.text(QAccessible.Text.Description)
+            if not widget.accessibleName() or widget.accessibleName() not in words:
+                found.append(f"{where} in {type(widget.parent()).__name__} does not say what is chosen")
+            if not widget.view().accessibleName():
+                found.append(f"{where} in {type(widget.parent()).__name__} opens a list without a name")
         part = isinstance(widget.parent(), CONTROLS)
         if isinstance(widget, CONTROLS) and not part and not widget.toolTip():
             found.append(f"{where} in {type(widget.parent()).__name__} has no tooltip")
