@@ -2,62 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
-from PySide6.QtCore import (
-    QAbstractItemModel,
-    QEvent,
-    QModelIndex,
-    QPersistentModelIndex,
-    QPointF,
-    QRect,
-    QRectF,
-    QSize,
-    Qt,
-    Signal,
-    Slot,
-)
-from PySide6.QtGui import QAction, QKeyEvent, QPainter, QPen, QPixmap, QResizeEvent
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHBoxLayout,
-    QHeaderView,
-    QLabel,
-    QLineEdit,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QTreeView,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QModelIndex, QPointF, QRectF, Qt, Signal, Slot
+from PySide6.QtGui import QAction, QPainter, QPixmap, QResizeEvent
+from PySide6.QtWidgets import QAbstractItemView, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from camviewer.ui.controls import Button, ElidedLabel, IconButton, label, rule, surface
 from camviewer.ui.icons import icon, icon_pixmap
-from camviewer.ui.panels.layers import (
-    FIELD,
-    FIT,
-    LAYER_ROLE,
-    MS,
-    NAME,
-    OUTPUT,
-    PARAMS,
-    STRIDE,
-    TICK,
-    TYPE,
-    LayerModel,
-)
+from camviewer.ui.panels.layer_tree import FIT_ICON, LayerTree
+from camviewer.ui.panels.layers import TICK, LayerModel
 from camviewer.ui.sections import EmptyState, MessageBar
 from camviewer.ui.theme import set_property, theme
-from camviewer.workers.jobs import Layer, ModelSummary
-
-log = logging.getLogger(__name__)
-
-Index = QModelIndex | QPersistentModelIndex
-
-NARROW, NARROWER = 440, 400
-"""Below these widths of the panel the columns Type and Params, then Field and ms are hidden."""
+from camviewer.workers.jobs import ModelSummary
 
 CHECK_LIMIT = 1e-3
 """Largest difference of ``mean(M) + b`` and ``S`` that counts as equal."""
@@ -68,107 +25,7 @@ _HEADS = {
     "conv_gap": "conv and GAP head",
     "none": "no CAM head",
 }
-_FIT_ICON = {"suggested": ("star", "accent-text"), "usable": ("check", "text-2"), "unusable": ("ban", "text-3")}
 _FIT_WORDS = {"suggested": "is suggested", "usable": "can be used", "unusable": "cannot be used"}
-_WIDTHS = {TICK: 30, NAME: 96, TYPE: 92, OUTPUT: 88, STRIDE: 42, FIELD: 38, PARAMS: 50, MS: 38, FIT: 36}
-
-
-class _Delegate(QStyledItemDelegate):
-    """Rows of 24; ticks and fits as shapes; what cannot be used is quiet."""
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        return QSize(24, theme().px(24))
-
-    def editorEvent(self, event: QEvent, model: QAbstractItemModel, option: QStyleOptionViewItem, index: Index) -> bool:
-        # The view ticks on a click anywhere in the cell; the delegate must not tick a second time.
-        return False
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        painter.save()
-        try:
-            layer = index.data(LAYER_ROLE)
-            if isinstance(layer, Layer):
-                self._paint(painter, option, index, layer)
-        except Exception:
-            log.exception("a layer could not be painted")
-        finally:
-            painter.restore()
-
-    def _paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index, layer: Layer) -> None:
-        colors = theme()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        rect = QRectF(option.rect)
-        column = index.column()
-        density = painter.device().devicePixelRatioF()
-        if column == TICK:
-            state = index.data(Qt.ItemDataRole.CheckStateRole)
-            if state is not None:
-                _paint_tick(painter, rect.center(), state == Qt.CheckState.Checked, density)
-            return
-        if column == FIT:
-            name, token = _FIT_ICON[layer.fit]
-            pixmap = icon_pixmap(name, token, size=14, density=density)
-            painter.drawPixmap(QPointF(rect.center().x() - 7, rect.center().y() - 7), pixmap)
-            return
-        usable = layer.fit != "unusable"
-        chosen = bool(option.state & QStyle.StateFlag.State_Selected)
-        strong = column == NAME and (usable or chosen)
-        painter.setFont(colors.font("section" if chosen and column == NAME else "name" if strong else "body"))
-        painter.setPen(colors.color("text-3" if not usable else "text" if column == NAME else "text-2"))
-        flags = index.data(Qt.ItemDataRole.TextAlignmentRole) or Qt.AlignmentFlag.AlignLeft
-        text = painter.fontMetrics().elidedText(
-            str(index.data() or ""), Qt.TextElideMode.ElideRight, int(rect.width() - 7)
-        )
-        painter.drawText(rect.adjusted(4, 0, -4, 0), flags | Qt.AlignmentFlag.AlignVCenter, text)
-
-
-def _paint_tick(painter: QPainter, centre: QPointF, on: bool, density: float) -> None:
-    colors = theme()
-    box = QRectF(centre.x() - 6.5, centre.y() - 6.5, 13, 13)
-    painter.setPen(Qt.PenStyle.NoPen if on else QPen(colors.color("outline"), 1.2))
-    painter.setBrush(colors.color("accent") if on else Qt.BrushStyle.NoBrush)
-    painter.drawRoundedRect(box, 4, 4)
-    if on:
-        painter.drawPixmap(
-            QPointF(centre.x() - 5.5, centre.y() - 5.5), icon_pixmap("check", "on-accent", size=11, density=density)
-        )
-
-
-class _Tree(QTreeView):
-    """Space ticks the row in focus from any column; Enter uses this layer alone."""
-
-    toggled = Signal(QModelIndex)
-    used_alone = Signal(QModelIndex)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        index = self.currentIndex()
-        if event.key() == Qt.Key.Key_Space and index.isValid():
-            self.toggled.emit(index)
-        elif event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter} and index.isValid():
-            self.used_alone.emit(index.siblingAtColumn(NAME))
-        else:
-            super().keyPressEvent(event)
-
-    def drawBranches(self, painter: QPainter, rect: QRect, index: Index) -> None:
-        model = self.model()
-        if model is None or not model.hasChildren(index):
-            return
-        name = "chevron-down" if self.isExpanded(index) else "chevron-right"
-        density = painter.device().devicePixelRatioF()
-        pixmap = icon_pixmap(name, "text-2", size=12, density=density)
-        painter.drawPixmap(QPointF(rect.right() - 13, rect.center().y() - 5.5), pixmap)
-
-    def drawRow(self, painter: QPainter, options: QStyleOptionViewItem, index: Index) -> None:
-        selection = self.selectionModel()
-        if selection is not None and selection.isRowSelected(index.row(), index.parent()):
-            painter.fillRect(options.rect, theme().color("accent-soft"))
-        super().drawRow(painter, options, index)
-        if self.hasFocus() and self.currentIndex().siblingAtColumn(0) == index.sibling(index.row(), 0):
-            painter.save()
-            painter.setPen(QPen(theme().color("accent-text"), 2))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRect(QRectF(options.rect).adjusted(1, 1, -1, -1))
-            painter.restore()
 
 
 class ModelPanel(QWidget):
@@ -268,33 +125,9 @@ class ModelPanel(QWidget):
         row.addWidget(self._usable)
         return box
 
-    def _build_tree(self) -> QTreeView:
-        tree = _Tree()
-        tree.setModel(self._model)
-        tree.setItemDelegate(_Delegate(tree))
-        tree.setTreePosition(NAME)
-        tree.setAccessibleName("Layers")
-        tree.setUniformRowHeights(True)
-        tree.setAllColumnsShowFocus(True)
-        tree.setIndentation(14)
-        tree.setMouseTracking(True)
-        tree.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        tree.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        tree.setExpandsOnDoubleClick(False)
-        tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        tree.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        header = tree.header()
-        header.setFont(theme().font("column"))
-        header.setSectionsMovable(False)
-        header.setStretchLastSection(False)
-        header.setMinimumSectionSize(24)
-        for column, width in _WIDTHS.items():
-            header.resizeSection(column, theme().px(width))
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
-        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+    def _build_tree(self) -> LayerTree:
+        tree = LayerTree(self._model)
         tree.selectionModel().currentRowChanged.connect(self._on_row)
-        tree.clicked.connect(self._on_clicked)
-        tree.doubleClicked.connect(self._on_alone)
         tree.toggled.connect(self._on_toggled)
         tree.used_alone.connect(self._on_alone)
         return tree
@@ -451,13 +284,8 @@ class ModelPanel(QWidget):
         if layer is None:
             self._reason_icon.setPixmap(QPixmap())
         else:
-            name, token = _FIT_ICON[layer.fit]
+            name, token = FIT_ICON[layer.fit]
             self._reason_icon.setPixmap(icon_pixmap(name, token, size=16, density=2))
-
-    @Slot(QModelIndex)
-    def _on_clicked(self, index: QModelIndex) -> None:
-        if index.column() == TICK:
-            self._on_toggled(index)
 
     @Slot(QModelIndex)
     def _on_toggled(self, index: QModelIndex) -> None:
@@ -482,11 +310,7 @@ class ModelPanel(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        narrow = self.width() < theme().px(NARROW)
-        for column in (TYPE, PARAMS):
-            self._tree.setColumnHidden(column, narrow)
-        for column in (FIELD, MS):
-            self._tree.setColumnHidden(column, self.width() < theme().px(NARROWER))
+        self._tree.fit_columns(self.width())
         self._classes.setVisible(self.width() >= theme().px(260))
 
 
