@@ -39,8 +39,9 @@ from camviewer.ui.canvas.live import live_threshold
 from camviewer.ui.canvas.numbers import percent, raw
 from camviewer.ui.canvas.outline import Outline
 from camviewer.ui.canvas.pyramid import Pyramid
-from camviewer.ui.canvas.zoom import WHEEL_STEP, ZOOM_MAX, ZOOM_MIN
-from camviewer.ui.qimage import indexed_image, screen_image
+from camviewer.ui.canvas.zoom import WHEEL_STEP
+from camviewer.ui.compare.linked_view import LinkedView
+from camviewer.ui.qimage import indexed_image
 from camviewer.ui.theme import theme
 
 log = logging.getLogger(__name__)
@@ -101,19 +102,17 @@ class CompareGrid(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._pyramid: Pyramid | None = None
+        self._seen = LinkedView()
         self._message = ("", "")
         self._rows: tuple[Row, ...] = ()
         self._columns: tuple[Column, ...] = ()
         self._cells: dict[tuple[str, int], _Cell] = {}
         self._rule = RegionRule()
         self._colour_map, self._opacity = "viridis", 0.6
-        self._zoom, self._middle, self._fitted = 1.0, QPointF(), True
         self._cursor: QPointF | None = None
         self._drag: QPointF | None = None
         self._current = (0, 0)
         self._used = ""
-        self._patch: tuple[object, QRectF, QImage] | None = None
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(240, 160)
@@ -126,8 +125,8 @@ class CompareGrid(QWidget):
     def set_image(self, pixels: NDArray[np.uint8] | None, message: tuple[str, str] = ("", "")) -> None:
         """Show another image, upright RGB, or two lines in its place; all maps are gone until they are set."""
         self._message = message
-        self._pyramid = None if pixels is None else Pyramid(pixels)
-        self._cells, self._patch, self._cursor = {}, None, None
+        self._seen.set_image(None if pixels is None else Pyramid(pixels))
+        self._cells, self._cursor = {}, None
         self.fit()
         self._describe()
 
@@ -136,8 +135,7 @@ class CompareGrid(QWidget):
         self._rows, self._columns, self._used = tuple(rows), tuple(columns), used
         row, column = self._current
         self._current = min(row, max(0, len(rows) - 1)), min(column, max(0, len(columns) - 1))
-        self._patch = None
-        if self._fitted:
+        if self._seen.fitted:
             self.fit()
         self._describe()
         self.update()
@@ -157,7 +155,7 @@ class CompareGrid(QWidget):
             note: stands in the cell ("Partial map").
             peak: value of the last colour, for several maps on one scale; the map's own maximum when None.
         """
-        if self._pyramid is None or found.geometry.image_size != self._pyramid.size:
+        if self._seen.image is None or found.geometry.image_size != self._seen.image.size:
             return
         cell = _Cell(HeatMap.of(found, peak=peak), note=note, layer=found.layer, seconds=found.seconds)
         self._cells[row or found.method, found.class_index] = cell
@@ -221,24 +219,16 @@ class CompareGrid(QWidget):
 
     def fit(self) -> None:
         """Show the whole image in every cell."""
-        self._fitted = True
-        if self._pyramid is not None:
-            width, height = self._pyramid.size
-            cell = self.cell_rect(0, 0)
-            self._zoom = min(max(min(cell.width() / width, cell.height() / height), ZOOM_MIN), ZOOM_MAX)
-            self._middle = QPointF(width / 2, height / 2)
+        self._seen.fit(self.cell_rect(0, 0))
         self.update()
 
     def zoom(self) -> float:
         """Return screen pixels per image pixel, the same in all cells."""
-        return self._zoom
+        return self._seen.zoom
 
-    def to_screen(self, rect: QRectF) -> QTransform:
-        """Return what takes image points to the widget, in the cell that lies at `rect`."""
-        middle = rect.center()
-        transform = QTransform.fromTranslate(middle.x(), middle.y())
-        transform.scale(self._zoom, self._zoom)
-        return transform.translate(-self._middle.x(), -self._middle.y())
+    def to_screen(self, cell: QRectF) -> QTransform:
+        """Return what takes image points to the widget, in the cell that lies at `cell`."""
+        return self._seen.to_screen(cell)
 
     def cell_at(self, position: QPointF) -> tuple[int, int] | None:
         """Return row and column of the cell under a point of the widget."""
@@ -250,28 +240,16 @@ class CompareGrid(QWidget):
 
     def _image_point(self, position: QPointF) -> QPointF | None:
         place = self.cell_at(position)
-        if place is None or self._pyramid is None:
+        if place is None or self._seen.image is None:
             return None
-        return self.to_screen(self.cell_rect(*place)).inverted()[0].map(position)
+        return self._seen.to_image(position, self.cell_rect(*place))
 
     def zoom_at(self, position: QPointF, factor: float) -> None:
         """Zoom all cells; the image point under `position` stays there in its cell."""
         place = self.cell_at(position)
-        anchor = self._image_point(position)
-        if place is None or anchor is None:
-            return
-        zoom = min(max(self._zoom * factor, ZOOM_MIN), ZOOM_MAX)
-        offset = position - self.cell_rect(*place).center()
-        self._zoom, self._fitted = zoom, False
-        self._middle = QPointF(anchor.x() - offset.x() / zoom, anchor.y() - offset.y() / zoom)
-        self._keep_in_sight()
-        self.update()
-
-    def _keep_in_sight(self) -> None:
-        if self._pyramid is not None:
-            width, height = self._pyramid.size
-            x, y = min(max(self._middle.x(), 0.0), width), min(max(self._middle.y(), 0.0), height)
-            self._middle = QPointF(x, y)
+        if place is not None and self._seen.image is not None:
+            self._seen.zoom_at(position, self.cell_rect(*place), factor)
+            self.update()
 
     # --- pointer and keys -----------------------------------------------------------------------------------------
 
@@ -289,10 +267,8 @@ class CompareGrid(QWidget):
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if self._drag is not None:
-            step = event.position() - self._drag
-            self._drag, self._fitted = event.position(), False
-            self._middle -= step / self._zoom
-            self._keep_in_sight()
+            self._seen.pan(event.position() - self._drag)
+            self._drag = event.position()
         self.set_cursor(self._image_point(event.position()))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
@@ -309,10 +285,8 @@ class CompareGrid(QWidget):
 
     def set_cursor(self, point: QPointF | None) -> None:
         """Put the cursor of all cells over an image point, or nowhere."""
-        inside = point is not None and self._pyramid is not None
-        if inside and point is not None and self._pyramid is not None:
-            width, height = self._pyramid.size
-            inside = 0 <= point.x() < width and 0 <= point.y() < height
+        size = (0, 0) if self._seen.image is None else self._seen.image.size
+        inside = point is not None and 0 <= point.x() < size[0] and 0 <= point.y() < size[1]
         self._cursor = point if inside else None
         self._describe()
         self.update()
@@ -376,7 +350,7 @@ class CompareGrid(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        if self._fitted:
+        if self._seen.fitted:
             self.fit()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -384,7 +358,7 @@ class CompareGrid(QWidget):
         try:
             painter.fillRect(self.rect(), theme().color("canvas"))
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            if self._pyramid is not None:
+            if self._seen.image is not None:
                 self._paint(painter)
             else:
                 middle, width = QRectF(self.rect()).center(), min(480.0, max(60.0, self.width() - 32.0))
@@ -448,16 +422,14 @@ class CompareGrid(QWidget):
                 y += line.height() + 2
 
     def _paint_cell(self, painter: QPainter, row: int, column: int) -> None:
-        assert self._pyramid is not None
         rect, colors = self.cell_rect(row, column), theme()
         cell = self._cells.get((self._rows[row].key, self._columns[column].class_index))
         to_screen = self.to_screen(rect)
-        width, height = self._pyramid.size
-        image = to_screen.mapRect(QRectF(0, 0, width, height)) & rect
+        image = to_screen.mapRect(self._seen.bounds()) & rect
         painter.save()
         painter.setClipRect(rect)
-        area, picture = self._visible(painter, to_screen, rect)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._zoom < NEAREST_FROM)
+        area, picture = self._seen.picture(rect, painter.device().devicePixelRatioF())
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._seen.zoom < NEAREST_FROM)
         painter.drawImage(to_screen.mapRect(area), picture)
         if cell is not None and cell.heat is not None and cell.heat.positive:
             self._paint_heat(painter, cell, to_screen)
@@ -483,21 +455,6 @@ class CompareGrid(QWidget):
             painter.setPen(QPen(colors.color("accent-text"), 2 if self.hasFocus() else 1))
             painter.drawRoundedRect(image.adjusted(-2, -2, 2, 2), 4, 4)
 
-    def _visible(self, painter: QPainter, to_screen: QTransform, rect: QRectF) -> tuple[QRectF, QImage]:
-        """Return the part of the image in sight, the same for all cells, and where it lies in image pixels."""
-        assert self._pyramid is not None
-        width, height = self._pyramid.size
-        key = (self._zoom, self._middle.toTuple(), rect.width(), rect.height(), self._pyramid.ready())
-        if self._patch is None or self._patch[0] != key:
-            pixels, px, py = self._pyramid.level(self._zoom * painter.device().devicePixelRatioF())
-            seen = to_screen.inverted()[0].mapRect(rect) & QRectF(0, 0, width, height)
-            x0, y0 = max(0, int(seen.left() / px) - 1), max(0, int(seen.top() / py) - 1)
-            x1 = min(pixels.shape[1], math.ceil(seen.right() / px) + 1)
-            y1 = min(pixels.shape[0], math.ceil(seen.bottom() / py) + 1)
-            area = QRectF(x0 * px, y0 * py, (x1 - x0) * px, (y1 - y0) * py)
-            self._patch = key, area, screen_image(pixels[y0:y1, x0:x1])
-        return self._patch[1], self._patch[2]
-
     def _paint_heat(self, painter: QPainter, cell: _Cell, to_screen: QTransform) -> None:
         assert cell.heat is not None
         if cell.picture is None:
@@ -517,7 +474,7 @@ class CompareGrid(QWidget):
         painter.save()
         painter.setTransform(to_screen, True)
         pen = annotate.stroke(colour, _OUTLINE, touched=False)
-        annotate.paint_path(painter, cell.outline.path(self._zoom), pen, _OUTLINE)
+        annotate.paint_path(painter, cell.outline.path(self._seen.zoom), pen, _OUTLINE)
         painter.restore()
 
     def _paint_cross(self, painter: QPainter, middle: QPointF) -> None:
