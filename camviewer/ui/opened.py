@@ -5,32 +5,25 @@ Everything that reads files runs in a task pool; everything that needs torch goe
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal, Slot
 
 from camviewer.errors import CamviewerError, ProjectError
-from camviewer.project.facts import Fact
 from camviewer.project.locate import open_folder
-from camviewer.project.predictions import translate_predictions
 from camviewer.project.records import ActivationMap, Box, ClassTable, ImageRecord, Mask
 from camviewer.project.store import SUFFIX, Project
-from camviewer.project.temperature import Network, Temperature, Top, set_temperature
+from camviewer.project.temperature import Network, Temperature, set_temperature
 from camviewer.project.unpacked import UnpackedMasks
 from camviewer.ui.canvas.records import Region
-from camviewer.ui.gallery.items import NO_OUTLINE, GalleryItem, ItemOutline
 from camviewer.ui.item_book import ItemBook
-from camviewer.ui.undo import Undo
+from camviewer.ui.project_images import ProjectImages
 from camviewer.workers.tasks import FoundImage, TaskDone, TaskPool, read_pixels, scan_images
-
-log = logging.getLogger(__name__)
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom")
 WEIGHT_ENDINGS = (".pt", ".pth", ".safetensors", ".ckpt", ".bin", ".pkl")
@@ -56,30 +49,23 @@ class ShownImage:
     total: int
 
 
-class OpenProject(QObject):
+class OpenProject(ProjectImages):
     """One open project and the image that is looked at; `Session` adds what a person does with it.
 
     Signals:
         project_opened: `Project`, or None when it was closed.
-        items_found: list of `GalleryItem` that were added; the first ones replace what was there.
-        item_changed: `GalleryItem`.
         image_shown: `ShownImage`, or None. Comes twice: at once with the record, then with pixels.
         regions_changed: list of `Region` of the image on the canvas.
         maps_changed: list of `ActivationMap` of the image on the canvas, from the project.
         selection_changed: key of the selected region, or None.
-        said: (text, detail, tone) for the status bar.
         scan_ended: number of images of the project.
     """
 
     project_opened = Signal(object)
-    items_reset = Signal(object)
-    items_found = Signal(object)
-    item_changed = Signal(object)
     image_shown = Signal(object)
     regions_changed = Signal(object)
     maps_changed = Signal(object)
     selection_changed = Signal(object)
-    said = Signal(str, str, str)
     scan_ended = Signal(int)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -87,17 +73,9 @@ class OpenProject(QObject):
         self.tasks = TaskPool(self)
         self.tasks.done.connect(self._on_task)
         self.tasks.partial.connect(self._on_found)
-        self.undo = Undo(self, on_error=self._say_error)
-        self.project: Project | None = None
-        self.table = ClassTable()
-        self.model_names: tuple[str, ...] = ()
         self.synthetic = False
-        self.blind = False
         self.current: ShownImage | None = None
         self.selected: Hashable | None = None
-        self._records: dict[int, ImageRecord] = {}
-        self._order: dict[int, int] = {}
-        self._book: ItemBook | None = None
         self._hidden: set[Hashable] = set()
         self._regions: list[Region] | None = None
         self._masks = UnpackedMasks()
@@ -217,19 +195,6 @@ class OpenProject(QObject):
         self.close_project()
         return self.tasks.close()
 
-    def _take(self, records: list[ImageRecord]) -> bool:
-        """Add images; return whether the short name of one that was there has changed."""
-        for record in records:
-            if record.id is None:
-                continue
-            self._records[record.id] = record
-            self._order.setdefault(record.id, len(self._order) + 1)
-        return self._book is not None and self._book.name(self._records.values())
-
-    def _items(self) -> list[GalleryItem]:
-        book = self._book
-        return [] if book is None else [book.make(record) for record in self._records.values()]
-
     def set_blind(self, blind: bool) -> None:
         """Let regions be without class, which would tell the prediction, or with theirs again."""
         self.blind = blind
@@ -237,12 +202,6 @@ class OpenProject(QObject):
             self._book.forget_outlines()
         if self.current is not None and self.current.record.id is not None:
             self.show_image(self.current.record.id)
-
-    def refresh_items(self) -> None:
-        """Read the facts of all images again and tell the gallery."""
-        if self._book is not None:
-            self._book.renew_facts()
-            self.items_reset.emit(self._items())
 
     def _show_first(self) -> None:
         if self.current is not None and self._wanted is None:
@@ -390,18 +349,6 @@ class OpenProject(QObject):
         name, colour = ("", None) if self.blind else self.class_of(class_id)
         return Region(key, shape, name, colour, touched, key not in self._hidden, "", score)
 
-    def has_class(self, class_id: int) -> bool:
-        """Return whether the project has an annotation class of this id."""
-        return any(entry.id == class_id for entry in self.table.classes)
-
-    def class_of(self, class_id: int) -> tuple[str, str | None]:
-        """Return name and colour of an annotation class; empty for none."""
-        try:
-            entry = self.table[class_id]
-        except KeyError:
-            return "", None
-        return entry.name, entry.colour
-
     def select(self, key: Hashable | None) -> None:
         """Select a region, or none."""
         if key != self.selected:
@@ -421,39 +368,20 @@ class OpenProject(QObject):
 
     def reload(self, image_id: int) -> None:
         """Read an image's record again and tell everyone."""
-        book = self._book
-        if self.project is None or book is None or image_id not in self._records:
+        record = self._renew(image_id)
+        if record is None or self._book is None:
             return
-        try:
-            record = self.project.image(image_id)
-            book.renew(image_id)
-        except ProjectError as error:
-            self._say_error(error)
-            return
-        self._records[image_id] = record
         shown = self.current is not None and self.current.record.id == image_id
         if self.current is not None and shown:
             self.current = replace(self.current, record=record)
-        self.item_changed.emit(book.make(record))
+        self.item_changed.emit(self._book.make(record))
         if shown:
             self.refresh_regions()
 
     def reload_all(self) -> None:
         """Read all records again and tell everyone."""
-        if self.project is None:
-            return
-        try:
-            self._records.update((record.id, record) for record in self.project.images() if record.id is not None)
-            self._book = book = ItemBook(self.project, self._class_of_model)
-        except ProjectError as error:
-            self._say_error(error)
-            return
-        book.set_classes(self.table.model_names)
-        book.name(self._records.values())
-        self.items_reset.emit(self._items())
-        current = self.current
-        if current is not None and current.record.id is not None:
-            self.reload(current.record.id)
+        if self._renew_all() and self.current is not None and self.current.record.id is not None:
+            self.reload(self.current.record.id)
 
     def store_failure(self, image_id: int, message: str) -> None:
         """Keep why an image cannot be read or computed."""
@@ -462,74 +390,11 @@ class OpenProject(QObject):
             self._guarded(lambda: project.store_failure(image_id, message))
             self.reload(image_id)
 
-    def record(self, image_id: int) -> ImageRecord | None:
-        """Return an image's record."""
-        return self._records.get(image_id)
-
-    def records(self) -> list[ImageRecord]:
-        """Return all records in the project's order."""
-        return list(self._records.values())
-
     def set_model_classes(self, names: tuple[str, ...]) -> None:
-        """Take the classes of a loaded model; a project without classes gets them, others are matched by name."""
-        self.model_names = names
-        if self.project is None:
-            self.table = ClassTable.for_model(names)
-            return
-        table = self.table
-        ids = {entry.name: entry.id for entry in table.classes}
-        project = self.project
-
-        def extend() -> ClassTable:
-            with project.transaction():
-                for name in names:
-                    if name not in ids:
-                        ids[name] = project.add_class(name).id
-                fresh = project.class_table()
-                by_model = {i: ids[name] for i, name in enumerate(names)}
-                project.set_class_table(replace(fresh, by_model=by_model))
-                if translate_predictions(project, fresh.by_model, by_model):
-                    self._records.update((record.id, record) for record in project.images() if record.id is not None)
-            return project.class_table()
-
-        table = self._guarded(extend)
-        if table is not None:
-            self.table = table
-            if self._book is not None:
-                self._book.set_classes(table.model_names)
-            self.items_reset.emit(self._items())
+        """Take the classes of a loaded model; regions get the names that they have now."""
+        super().set_model_classes(names)
+        if self.project is not None:
             self.refresh_regions()
-
-    def class_id_of(self, class_index: int) -> int:
-        """Return the annotation class of a model class, 0 for none."""
-        return self.table.by_model.get(class_index, 0)
-
-    def outline(self, image_id: int) -> ItemOutline:
-        """Return the outline of an image's largest mask for the gallery."""
-        record = self._records.get(image_id)
-        if self._book is None or record is None:
-            return NO_OUTLINE
-        return self._book.outline(record, lambda class_id: (not self.blind and self.class_of(class_id)[1]) or "#FFFFFF")
-
-    def siblings(self, record: ImageRecord) -> list[GalleryItem]:
-        """Return the other images of the same lesion, in the project's order; none where nobody said which."""
-        book = self._book
-        if book is None or record.id is None:
-            return []
-        ids = [image_id for image_id in book.siblings(record.id) if image_id in self._order]
-        return [book.make(self._records[image_id]) for image_id in sorted(ids, key=self._order.__getitem__)]
-
-    def top(self, record: ImageRecord) -> Top:
-        """Return the predictions of an image, at the temperature of their network where one was fitted."""
-        return record.top if self._book is None else self._book.top(record)
-
-    def temperature(self, network: Network) -> Temperature | None:
-        """Return the temperature of a network, or None."""
-        return None if self._book is None else self._book.temperature(network)
-
-    def temperature_at(self, record: ImageRecord) -> Temperature | None:
-        """Return the temperature that the predictions of an image are shown at, or None."""
-        return None if self._book is None else self._book.temperature_at(record)
 
     def set_temperature(self, network: Network, temperature: Temperature | None) -> None:
         """Keep the temperature of a network, or none, and show all probabilities by it.
@@ -542,32 +407,7 @@ class OpenProject(QObject):
             self.reload_all()
             self.refresh_maps()
 
-    def facts(self, image_id: int) -> dict[str, Fact]:
-        """Return what is known of an image besides its record, see `camviewer.project.facts`."""
-        return {} if self._book is None else self._book.facts(image_id)
-
-    def _class_of_model(self, class_index: int) -> tuple[str, str]:
-        name, colour = self.class_of(self.class_id_of(class_index))
-        known = class_index < len(self.model_names)
-        return name or (self.model_names[class_index] if known else f"class {class_index}"), colour or "#FFFFFF"
-
-    def _say_error(self, error: CamviewerError) -> None:
-        if error.details:
-            log.warning("%s: %s", error.message, error.details)
-        waits = isinstance(error, ProjectError) and self.undo.unwritten
-        self.said.emit(
-            error.message, "The edit is kept; File, Save project as writes it elsewhere" if waits else "", "bad"
-        )
-
     def _editable(self) -> tuple[Project | None, int]:
         if self.project is None or self.current is None or self.current.record.id is None:
             return None, 0
         return self.project, self.current.record.id
-
-    def _guarded(self, work: Callable[[], Any]) -> Any:
-        """Run what writes the project; one that cannot be written is said."""
-        try:
-            return work()
-        except CamviewerError as error:
-            self._say_error(error)
-            return None
