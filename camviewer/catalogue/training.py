@@ -90,6 +90,7 @@ TRAINING: tuple[Parameter, ...] = (
         0.0,
         9.0,
         help="Highest rate; 0 takes 0.001 from random weights and 0.0005 from learnt ones",
+        zero="By what it starts from",
     ),
     Parameter(
         "schedule",

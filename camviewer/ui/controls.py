@@ -57,6 +57,19 @@ def label(text: str, role: Role = "body", color: str = "", *, parent: QWidget | 
     return result
 
 
+def number_box(value: int, most: int, name: str, *, tip: str, zero: str) -> QSpinBox:
+    """Return a field for a whole number from 0 to `most`; `zero` says in a word what 0 means."""
+    box = QSpinBox()
+    box.setRange(0, most)
+    box.setValue(value)
+    box.setSpecialValueText(zero)
+    box.setMinimumWidth(theme().px(128))
+    box.setFixedHeight(theme().px(28))
+    box.lineEdit().setTextMargins(6, 0, 0, 0)
+    name_control(box, name, tip=tip)
+    return box
+
+
 def rule(*, vertical: bool = False) -> QFrame:
     """Return a hair line."""
     line = QFrame()
@@ -188,8 +201,8 @@ class Button(QPushButton):
         painter.setFont(self.font())
         width = QFontMetrics(self.font()).horizontalAdvance(self.text())
         painter.drawText(QRectF(x, 0, width + 2, self.height()), Qt.AlignmentFlag.AlignVCenter, self.text())
-        if self._key:
-            badge = QRectF(self.width() - 6 - self._badge_width(), (self.height() - 18) / 2, self._badge_width(), 18)
+        badge = QRectF(self.width() - 6 - self._badge_width(), (self.height() - 18) / 2, self._badge_width(), 18)
+        if self._key and x + width + 4 <= badge.left():
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(colors.color(text, 0.2))
             painter.drawRoundedRect(badge, 4, 4)

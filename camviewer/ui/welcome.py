@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QScrollArea,
 
 from camviewer import __version__
 from camviewer.paths import resources_dir
-from camviewer.ui.controls import Button, label, name_control, surface
+from camviewer.ui.controls import Button, ElidedLabel, label, name_control, surface
 from camviewer.ui.icons import app_mark, icon_pixmap
 from camviewer.ui.marks import KeyBadge
 from camviewer.ui.sections import ClickableCard
@@ -60,8 +60,7 @@ class _Step(QWidget):
         words = QHBoxLayout()
         words.setSpacing(8)
         words.addWidget(label(title, "section"))
-        words.addWidget(label(text, "body", "text-2"))
-        words.addStretch(1)
+        words.addWidget(ElidedLabel(text, "body", "text-2", mode=Qt.TextElideMode.ElideRight), 1)
         layout.addLayout(words)
 
     def sizeHint(self) -> QSize:

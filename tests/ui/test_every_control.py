@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
     QDialog,
+    QLabel,
     QLineEdit,
     QWidget,
 )
@@ -30,7 +31,7 @@ from camviewer.catalogue.actions import ACTIONS
 from camviewer.diagnostics import LastCrash
 from camviewer.ui.actions import key_text
 from camviewer.ui.batch import Failure
-from camviewer.ui.controls import IconButton
+from camviewer.ui.controls import Button, ElidedLabel, IconButton
 from camviewer.ui.dialogs.base import PanelDialog
 from camviewer.ui.main_window import MainWindow
 from camviewer.ui.settings import SettingsStore
@@ -161,3 +162,73 @@ def test_every_dialog(window: MainWindow, qtbot) -> None:
         dialog.deleteLater()
     assert {name: list_ for name, list_ in found.items() if list_} == {}
     assert len(found) > 15
+
+
+def lengthen(root: QWidget) -> None:
+    """Make the words of every label and button a fifth longer, as a translation would."""
+    for widget in root.findChildren(QWidget):
+        if isinstance(widget, ElidedLabel):
+            widget.set_full_text(longer(widget.full_text()))
+        elif isinstance(widget, Button):
+            widget.set_text(longer(widget.text()))
+        elif isinstance(widget, QLabel | QAbstractButton):
+            widget.setText(longer(widget.text()))
+
+
+def longer(text: str) -> str:
+    return text + " and so forth"[: round(0.2 * len(text))] if any(letter.isalpha() for letter in text) else text
+
+
+def cut(root: QWidget) -> list[str]:
+    """Return the visible words that have less room than they need; what is shortened on purpose has its tooltip."""
+    found = []
+    for widget in root.findChildren(QWidget):
+        if (
+            not isinstance(widget, QLabel | QAbstractButton)
+            or isinstance(widget, ElidedLabel)
+            or not widget.isVisible()
+        ):
+            continue
+        if not widget.text() or widget.visibleRegion().isEmpty():
+            continue
+        if isinstance(widget, QLabel) and widget.wordWrap():
+            short = widget.height() < widget.heightForWidth(widget.width()) - 1
+        else:
+            metrics = widget.fontMetrics()
+            short = widget.width() < metrics.horizontalAdvance(widget.text()) or widget.height() < metrics.height()
+        if short:
+            found.append(f"{type(widget).__name__} {widget.text()!r} {widget.size().toTuple()}")
+    return found
+
+
+def test_longer_words_are_not_cut_in_dialogs(window: MainWindow) -> None:
+    found = {}
+    for name, dialog in make_dialogs(window).items():
+        dialog.show()
+        QApplication.processEvents()
+        lengthen(dialog)
+        for _ in range(3):  # a line more moves what lies below
+            QApplication.processEvents()
+        found[name] = cut(dialog)
+        dialog.close()
+        dialog.deleteLater()
+    assert {name: list_ for name, list_ in found.items() if list_} == {}
+
+
+@pytest.mark.parametrize("workspace", ["review", "model"])
+def test_longer_words_are_not_cut_in_a_small_window(window: MainWindow, workspace: str) -> None:
+    window.resize(1280, 800)
+    window.places.set_workspace(workspace)
+    QApplication.processEvents()
+    assert cut(window) == []
+    lengthen(window)
+    QApplication.processEvents()
+    assert cut(window) == []
+
+
+def test_longer_words_are_not_cut_on_the_welcome_page(window: MainWindow) -> None:
+    window.resize(1280, 800)
+    window.bench.session.close_project()
+    lengthen(window)
+    QApplication.processEvents()
+    assert cut(window) == []

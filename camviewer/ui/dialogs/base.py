@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from camviewer.ui.controls import Button, label, rule, surface
@@ -39,6 +39,18 @@ class PanelDialog(QDialog):
         layout.addLayout(self.body, 1)
         layout.addWidget(rule())
         layout.addLayout(self._foot)
+
+    def event(self, event: QEvent) -> bool:
+        done = super().event(event)
+        if event.type() in {QEvent.Type.Show, QEvent.Type.Resize, QEvent.Type.LayoutRequest} and self.isVisible():
+            self._keep_height()
+        return done
+
+    def _keep_height(self) -> None:
+        """Leave room for sentences: Qt asks for the height at the width that it would like, which may not be there."""
+        layout = self.layout()
+        if layout is not None and layout.hasHeightForWidth():
+            self.setMinimumHeight(layout.totalMinimumHeightForWidth(self.width()))
 
     def add_buttons(self, *buttons: Button) -> None:
         """Put buttons at the right of the lowest row, the primary one last."""

@@ -12,19 +12,19 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QListWidget,
     QListWidgetItem,
-    QSpinBox,
     QWidget,
 )
 
 from camviewer.catalogue.methods import METHODS
 from camviewer.errors import CamviewerError
 from camviewer.ui.choices import SegmentedControl, Switch
-from camviewer.ui.controls import Button, label, name_control
+from camviewer.ui.controls import Button, label, name_control, number_box
 from camviewer.ui.dialogs.base import PanelDialog
 from camviewer.ui.dialogs.files import FileDialogs
 from camviewer.ui.sections import EmptyState, MessageBar
 from camviewer.workers.training import ComparisonRequest, find_names
 
+MOST = 100_000
 WEIGHTS = "Checkpoints (*.safetensors *.pt *.pth *.ckpt);;All files (*)"
 
 
@@ -77,8 +77,10 @@ class CheckpointsDialog(PanelDialog):
         self._shown.addItem("True class where it is known", "true")
         self._shown.addItem("Class that each one predicts", "predicted")
         name_control(self._shown, "Class", tip="Whose map is compared")
-        self._limit = _spin(200, "Most images", "Drawn evenly over the classes; 0 for all")
-        self._costly = _spin(40, "Images for faithfulness", "They cost some 25 passes each; 0 for none")
+        self._limit = number_box(200, MOST, "Most images", tip="Drawn evenly over the classes; 0 for all", zero="All")
+        self._costly = number_box(
+            40, MOST, "Images for faithfulness", tip="They cost some 25 passes each; 0 for none", zero="None"
+        )
         self._controls = Switch("Controls", tip="Also random weights, and a Gaussian in the centre")
         self._controls.setChecked(True)
         self._problem = MessageBar("warn")
@@ -213,12 +215,3 @@ class CheckpointsDialog(PanelDialog):
         found = self._dialogs.folder(title, edit.text())
         if found is not None:
             edit.setText(str(found))
-
-
-def _spin(value: int, name: str, tip: str) -> QSpinBox:
-    box = QSpinBox()
-    box.setRange(0, 100_000)
-    box.setValue(value)
-    box.lineEdit().setTextMargins(6, 0, 0, 0)
-    name_control(box, name, tip=tip)
-    return box

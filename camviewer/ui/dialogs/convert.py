@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLineEdit, QSpinBox, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLineEdit, QWidget
 
 from camviewer.catalogue.architectures import BY_NAME
 from camviewer.ui.choices import SegmentedControl
-from camviewer.ui.controls import Button, label, name_control
+from camviewer.ui.controls import Button, label, name_control, number_box
 from camviewer.ui.dialogs.base import PanelDialog
 from camviewer.ui.dialogs.files import FileDialogs
 from camviewer.ui.sections import MessageBar
@@ -40,9 +40,9 @@ class ConvertDialog(PanelDialog):
             "Head",
             tips=["Mean of each channel: maps cover the object", "Maximum of each channel: maps show the telling part"],
         )
-        self._finer = QSpinBox()
-        self._finer.setRange(0, FINEST)
-        name_control(self._finer, "Finer by", tip="Undo so many of the last halvings of the resolution")
+        self._finer = number_box(
+            0, FINEST, "Finer by", tip="Undo so many of the last halvings of the resolution", zero="As it is"
+        )
         self._finer.setEnabled(spec is not None and not spec.own)
         self._path = QLineEdit()
         self._path.setPlaceholderText("Where the converted checkpoint is written")

@@ -15,6 +15,7 @@ from camviewer.ui.dialogs.base import PanelDialog
 from camviewer.ui.panels.fields import ParameterForm
 from camviewer.ui.plots import CurvePlot, Series
 from camviewer.ui.qimage import rgb_image
+from camviewer.ui.theme import theme
 
 if TYPE_CHECKING:
     from camviewer.workers.guiding import GuidedReport, GuideResult
@@ -56,7 +57,7 @@ class GuideDialog(PanelDialog):
         self._form = ParameterForm(columns=2)
         self._form.set_parameters(GUIDING, {})
         self._plot = CurvePlot("Maps inside the masks", "share of the map, images that guide")
-        self._plot.setMaximumHeight(170)
+        self._plot.setFixedHeight(theme().px(170))
         self._figures = QGridLayout()
         self._figures.setHorizontalSpacing(24)
         self._figures.setVerticalSpacing(4)
@@ -72,9 +73,10 @@ class GuideDialog(PanelDialog):
         self._area.hide()
         self.body.addWidget(self._state)
         self.body.addWidget(self._form)
-        self.body.addWidget(self._plot, 1)
+        self.body.addWidget(self._plot)
         self.body.addLayout(self._figures)
-        self.body.addWidget(self._area, 3)
+        self.body.addWidget(self._area, 1)
+        self.body.addStretch()
         self._cancel = Button("Stop", tip="Stop guiding; nothing is written")
         self._cancel.hide()
         self._open = Button("Open the guided model", tip="Make it the open model")

@@ -34,15 +34,13 @@ class KeysDialog(PanelDialog):
         groups["Canvas"] = [(words, keys) for keys, words in GESTURES]
         filled = {title: rows for title, rows in groups.items() if rows}
         half = sum(len(rows) + 2 for rows in filled.values()) / 2
-        column, used = QVBoxLayout(), 0
-        columns.addLayout(column, 1)
+        column, used = _column(columns), 0
         for title, rows in filled.items():
             if used and used + len(rows) / 2 > half and columns.count() == 1:
                 column.addStretch(1)
-                column = QVBoxLayout()
-                columns.addLayout(column, 1)
+                column = _column(columns)
             column.addLayout(_group(title, rows))
-            column.addSpacing(16)
+            column.addSpacing(20)
             used += len(rows) + 2
         column.addStretch(1)
         area = QScrollArea()
@@ -53,7 +51,14 @@ class KeysDialog(PanelDialog):
         area.setWidget(content)
         self.body.addWidget(area, 1)
         self.add_close()
-        self.resize(860, 640)
+        self.resize(960, 680)
+
+
+def _column(columns: QHBoxLayout) -> QVBoxLayout:
+    column = QVBoxLayout()
+    column.setSpacing(0)
+    columns.addLayout(column, 1)
+    return column
 
 
 def _home(spec: ActionSpec) -> str:
@@ -69,8 +74,9 @@ def _group(title: str, rows: list[tuple[str, str]]) -> QGridLayout:
     grid.addWidget(label(title, "section"), 0, 0)
     for number, (words, keys) in enumerate(rows, 1):
         text = label(words, "body", "text-2")
+        text.setWordWrap(True)
         grid.addWidget(text, number, 0)
-        grid.addWidget(KeyBadge(keys), number, 1, Qt.AlignmentFlag.AlignRight)
+        grid.addWidget(KeyBadge(keys), number, 1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop)
     return grid
 
 
