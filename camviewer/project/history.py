@@ -91,7 +91,7 @@ class History:
         return step
 
     def end_merging(self) -> None:
-        """Let the next edit be a step of its own, for example because another image is shown."""
+        """Let the next edit be a step of its own: another image is shown, or a step was taken back or done again."""
         if self._done:
             last = self._done.pop()
             self._done.append(Step(last.label, last.edit))
@@ -114,6 +114,7 @@ class History:
             raise
         self._done.pop()
         self._undone.append(step)
+        self.end_merging()
         return step
 
     def redo(self) -> Step | None:
@@ -135,6 +136,7 @@ class History:
             raise
         self._undone.pop()
         self._done.append(step)
+        self.end_merging()
         return step
 
     def clear(self) -> None:

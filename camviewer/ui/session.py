@@ -191,7 +191,7 @@ class Session(OpenProject):
         class_id = region.shape.class_id
         window = mask_box(self._final_mask(class_id))
         if window is None:
-            self.said.emit("There is no mask to snap to.", "Paint one with B", "info")
+            self.said.emit(f"{region.name} has no mask to snap to.", "Paint one, or give the box another class", "info")
             return
         x0, y0, x1, y1 = (float(edge) for edge in window)
         if isinstance(region.shape, Box):

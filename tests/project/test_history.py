@@ -194,7 +194,19 @@ def test_a_run_of_nudges_is_one_step(project: Project) -> None:
     assert history.to_undo is None
     history.redo()
     assert (state(project), history.nbytes) == (after, size)
-    history.end_merging()
+
+
+@pytest.mark.parametrize("between", ["end_merging", "undo and redo"])
+def test_a_nudge_after_a_pause_is_a_step_of_its_own(project: Project, between: str) -> None:
+    history = History(project)
+    (box,) = project.boxes(1)
+    history.do(changes.change_box(project, 1, replace(box, x0=3)), "Box moved", merge="n")
+    after = state(project)
+    if between == "end_merging":
+        history.end_merging()
+    else:
+        history.undo()
+        history.redo()
     (box,) = project.boxes(1)
     history.do(changes.change_box(project, 1, replace(box, x0=9)), "Box moved", merge="n")
     history.undo()
