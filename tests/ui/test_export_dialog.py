@@ -110,7 +110,7 @@ def test_names_of_classes_are_asked_for_in_one_place(session: Session, qtbot) ->
 
 
 def test_image_files_and_metadata_are_a_choice(dialog: ExportDialog) -> None:
-    strip = dialog._strip
+    strip = dialog._choices.strip
     take(dialog, "coco")
     assert dialog.request().images is None and not strip.isEnabled()
     choose(dialog, "Image files", "Copied")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PySide6.QtCore import QPointF
 
 from camviewer.images.colormaps import table as colour_table
 from camviewer.images.geometry import FloatMap, Geometry, Size
@@ -72,6 +73,13 @@ class HeatMap:
         """Size of one raster pixel (x, y) in image pixels."""
         height, width = self.values.shape
         return self.image_size[0] / width, self.image_size[1] / height
+
+    @property
+    def peak(self) -> QPointF:
+        """Where the largest value lies, in image pixels."""
+        row, column = np.unravel_index(int(np.argmax(self.values)), self.values.shape)
+        across, down = self.pixel
+        return QPointF((float(column) + 0.5) * across, (float(row) + 0.5) * down)
 
     @property
     def cell(self) -> tuple[float, float]:

@@ -322,7 +322,8 @@ class CheckpointPage(QWidget):
                 continue
             cell = replace(found, class_index=index)
             peak = peaks.get(self._rows[place].head) if shared else None
-            self.grid.set_map(cell, row=series, note=_caption(image, place), peak=peak)
+            hit = image.hit[place] if image.inside[place] is not None else None
+            self.grid.set_map(cell, row=series, note=_caption(image, place), peak=peak, hit=hit)
 
     # --- table and curves -----------------------------------------------------------------------------------------
 
@@ -344,7 +345,9 @@ class CheckpointPage(QWidget):
         quiet = QColor(theme().color("text-3"))
         for number, row in enumerate(self._rows):
             cells = [row.name.title]
-            cells += ["–" if (value := row.measures.get(m.name)) is None else f"{value:.3f}" for m in known]
+            cells += [
+                "–" if (value := row.measures.get(m.name)) is None else f"{value:.3f}".replace("-", "−") for m in known
+            ]
             for column, text in enumerate(cells):
                 item = QTableWidgetItem(text)
                 if column:
@@ -397,7 +400,7 @@ class CheckpointPage(QWidget):
         columns = range(self.table.columnCount())
 
         def words(item: QTableWidgetItem | None) -> str:
-            return "" if item is None else item.text()
+            return "" if item is None else item.text().replace("−", "-")  # which spreadsheets take for a number
 
         lines = ["\t".join(words(self.table.horizontalHeaderItem(column)) for column in columns)]
         for row in range(self.table.rowCount()):

@@ -89,6 +89,7 @@ class _Cell:
     note: str = ""
     layer: str = ""
     seconds: float = 0.0
+    hit: bool | None = None
 
 
 class CompareGrid(QWidget):
@@ -146,7 +147,15 @@ class CompareGrid(QWidget):
         self._describe()
         self.update()
 
-    def set_map(self, found: ActivationMap, *, row: str = "", note: str = "", peak: float | None = None) -> None:
+    def set_map(
+        self,
+        found: ActivationMap,
+        *,
+        row: str = "",
+        note: str = "",
+        peak: float | None = None,
+        hit: bool | None = None,
+    ) -> None:
         """Show a map in the cell of its row and class.
 
         Args:
@@ -154,10 +163,11 @@ class CompareGrid(QWidget):
             row: key of the row; the map's method when empty.
             note: stands in the cell ("Partial map").
             peak: value of the last colour, for several maps on one scale; the map's own maximum when None.
+            hit: whether the maximum lies where it should: a ring marks it there, else a cross; nothing when None.
         """
         if self._seen.image is None or found.geometry.image_size != self._seen.image.size:
             return
-        cell = _Cell(HeatMap.of(found, peak=peak), note=note, layer=found.layer, seconds=found.seconds)
+        cell = _Cell(HeatMap.of(found, peak=peak), note=note, layer=found.layer, seconds=found.seconds, hit=hit)
         self._cells[row or found.method, found.class_index] = cell
         self._trace(cell)
         self._describe()
@@ -434,6 +444,8 @@ class CompareGrid(QWidget):
         if cell is not None and cell.heat is not None and cell.heat.positive:
             self._paint_heat(painter, cell, to_screen)
             self._paint_outline(painter, cell, to_screen, self._columns[column].colour or annotate.PLAIN)
+            if cell.hit is not None:
+                self._paint_peak(painter, to_screen.map(cell.heat.peak), ring=cell.hit)
         else:
             painter.fillRect(image, colors.color("readout", DIM))
             words, below = self.reading(row, column), ""
@@ -476,6 +488,16 @@ class CompareGrid(QWidget):
         pen = annotate.stroke(colour, _OUTLINE, touched=False)
         annotate.paint_path(painter, cell.outline.path(self._seen.zoom), pen, _OUTLINE)
         painter.restore()
+
+    def _paint_peak(self, painter: QPainter, middle: QPointF, *, ring: bool) -> None:
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for colour, width in ((theme().color("casing"), 5.0), (QColor(annotate.PLAIN), 2.0)):
+            painter.setPen(QPen(colour, width))
+            if ring:
+                painter.drawEllipse(middle, 5.5, 5.5)
+            else:
+                painter.drawLine(middle - QPointF(5, 5), middle + QPointF(5, 5))
+                painter.drawLine(middle - QPointF(5, -5), middle + QPointF(5, -5))
 
     def _paint_cross(self, painter: QPainter, middle: QPointF) -> None:
         for colour, width in ((theme().color("casing", annotate.CASING_ALPHA), 3.0), (QColor(annotate.PLAIN), 1.0)):

@@ -63,10 +63,6 @@ class ExportDialog(PanelDialog):
         self._folder = QLineEdit()
         name_control(self._folder, "Folder", tip="Folder of the result")
         self._folder.textChanged.connect(self._on_folder)
-        self._strip = QCheckBox("Remove metadata from copies")
-        self._strip.setChecked(True)
-        name_control(self._strip, "Remove metadata from copies", tip="Camera, place and comments; colours stay")
-        self._strip.toggled.connect(self._recount)
         self._verify = QCheckBox("Read everything back after writing")
         self._verify.setChecked(True)
         name_control(
@@ -157,12 +153,7 @@ class ExportDialog(PanelDialog):
         place.addWidget(self._folder, 1)
         place.addWidget(choose)
         options.addLayout(place)
-        ticks = QHBoxLayout()
-        ticks.setSpacing(24)
-        ticks.addWidget(self._verify)
-        ticks.addWidget(self._strip)
-        ticks.addStretch(1)
-        options.addLayout(ticks)
+        options.addWidget(self._verify)
         options.addWidget(rule())
         head = QHBoxLayout()
         head.setSpacing(8)
@@ -188,7 +179,6 @@ class ExportDialog(PanelDialog):
             format_name=self.spec().name,
             out=Path(self._folder.text().strip() or ".").expanduser(),
             options=self._form.values(),
-            strip=None if self._strip.isChecked() else False,
             verify=self._verify.isChecked(),
         )
 
@@ -207,7 +197,7 @@ class ExportDialog(PanelDialog):
         self._export.setEnabled(False)
         # A count under way is of other choices.
         self._session.tasks.drop("export-count")
-        self._strip.setEnabled(self._choices.copies_images(self.spec()))
+        self._choices.strip.setEnabled(self._choices.copies_images(self.spec()))
         self._delay.start()
 
     @Slot()

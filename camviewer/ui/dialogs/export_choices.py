@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal, Slot
-from PySide6.QtWidgets import QComboBox, QFileDialog, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QFileDialog, QWidget
 
 from camviewer.catalogue.formats import FormatSpec
 from camviewer.catalogue.parameters import Value
@@ -35,7 +35,10 @@ COLUMNS = 2
 
 
 class ExportChoices(QWidget):
-    """Five choices, two beside each other.
+    """Five choices, two beside each other, and what belongs to copies of images.
+
+    Attributes:
+        strip: whether copies are written without metadata.
 
     Signals:
         changed: one of them was changed.
@@ -95,6 +98,10 @@ class ExportChoices(QWidget):
         if isinstance(first, GroupColumn) and keeps_together(first.column):
             self._together.setCurrentIndex(1)
 
+        self.strip = QCheckBox("Remove metadata from copies")
+        self.strip.setChecked(True)
+        name_control(self.strip, "Remove metadata from copies", tip="Camera, place and comments; colours stay")
+        self.strip.toggled.connect(self._on_changed)
         self._files = QComboBox()
         name_control(self._files, "Image files", tip="Whether the images themselves are written")
         grid = wide_grid(COLUMNS)
@@ -111,6 +118,7 @@ class ExportChoices(QWidget):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setMinimumContentsLength(8)
             combo.currentIndexChanged.connect(self._on_changed)
+        add_below(grid, len(fields), None, self.strip)
         self._on_changed()
 
     def set_format(self, spec: FormatSpec) -> None:
@@ -134,7 +142,7 @@ class ExportChoices(QWidget):
         return colours
 
     def request(
-        self, *, source: Path, format_name: str, out: Path, options: dict[str, Value], strip: bool | None, verify: bool
+        self, *, source: Path, format_name: str, out: Path, options: dict[str, Value], verify: bool
     ) -> ExportRequest:
         """Return what was chosen, with what the dialog around knows."""
         status, max_doubt = self._images.currentData()
@@ -154,7 +162,7 @@ class ExportChoices(QWidget):
             group_column=group.column if by_column else "",
             class_map=dict(self._class_map),
             images=self._files.currentData(),
-            strip=strip,
+            strip=None if self.strip.isChecked() else False,
             verify=verify,
         )
 

@@ -58,6 +58,9 @@ class FileTable(QWidget):
             else:
                 colour = tone if column == 5 else ("" if strong else "text-2")
                 cell = label(text, "section" if strong else "body", colour)
+            if column == 5 and tone == "warn":
+                cell.setContentsMargins(22, 0, 0, 0)
+                self._grid.addWidget(self._icon("alert", "warn"), number, column, self._side(column))
             self._grid.addWidget(cell, number, column, self._side(column))
 
     @staticmethod
@@ -68,10 +71,10 @@ class FileTable(QWidget):
             Qt.AlignmentFlag.AlignRight if 1 < column < 5 else Qt.AlignmentFlag.AlignLeft
         )
 
-    def _icon(self, name: str) -> QLabel:
+    def _icon(self, name: str, token: str = "text-2") -> QLabel:
         result = QLabel()
         result.setFixedSize(QSize(16, 16))
-        result.setPixmap(icon_pixmap(name, "text-2", density=self.devicePixelRatioF()))
+        result.setPixmap(icon_pixmap(name, token, density=self.devicePixelRatioF()))
         return result
 
     def copy(self) -> None:

@@ -139,3 +139,18 @@ def test_cells_show_their_own_map_and_dim_where_there_is_none(grid) -> None:
 def test_a_map_of_another_image_is_not_shown(grid) -> None:
     grid.set_map(replace(blob((300, 300)), method="gradcam", class_index=2))
     assert grid.reading(1, 1) == "Computing"
+
+
+@pytest.mark.parametrize(("hit", "middle", "ring"), [(True, False, True), (False, True, False), (None, False, False)])
+def test_the_maximum_is_marked_by_a_ring_where_it_hits_and_by_a_cross_where_it_misses(grid, hit, middle, ring) -> None:
+    grid.set_map(blob(), hit=hit)
+    expected = blob().geometry.upsample(blob().values)
+    row, column = np.unravel_index(int(np.argmax(expected)), expected.shape)
+    at = place(grid, 0, 0, column + 0.5, row + 0.5)
+    image = pixels_of(grid.grab().toImage())
+
+    def white(x: float, y: float) -> bool:
+        return bool(image[round(y), round(x), :3].min() > 200)
+
+    assert white(at.x() - 0.5, at.y() - 0.5) == middle
+    assert white(at.x() - 6, at.y() - 0.5) == ring
