@@ -287,7 +287,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec(
         "mark_reviewed",
         "Mark reviewed",
-        ("Return", "Enter"),
+        ("Enter", "Return"),
         "Image",
         "Mark reviewed and go to the next unreviewed",
         "check",
@@ -307,7 +307,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec(
         "review_selected",
         "Mark selected reviewed",
-        ("Ctrl+Return",),
+        ("Ctrl+Enter", "Ctrl+Return"),
         "Image",
         "Mark all selected images reviewed, as they are",
         "check",

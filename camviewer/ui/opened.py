@@ -54,6 +54,7 @@ class OpenProject(ProjectImages):
 
     Signals:
         project_opened: `Project`, or None when it was closed.
+        project_closing: it is still open, for the last time.
         image_shown: `ShownImage`, or None. Comes twice: at once with the record, then with pixels.
         regions_changed: list of `Region` of the image on the canvas.
         maps_changed: list of `ActivationMap` of the image on the canvas, from the project.
@@ -62,6 +63,7 @@ class OpenProject(ProjectImages):
     """
 
     project_opened = Signal(object)
+    project_closing = Signal()
     image_shown = Signal(object)
     regions_changed = Signal(object)
     maps_changed = Signal(object)
@@ -172,6 +174,8 @@ class OpenProject(ProjectImages):
 
     def close_project(self) -> None:
         """Close the project; it is its own autosave."""
+        if self.project is not None:
+            self.project_closing.emit()
         self.tasks.drop("scan")
         self.tasks.drop("image")
         self.undo.set_project(None)

@@ -171,12 +171,22 @@ class CurvePlot(QWidget):
         """Write the names at the right, moved apart where they would touch."""
         painter.setFont(theme().font("caption"))
         metrics = QFontMetricsF(painter.font())
-        y = -math.inf
-        for wanted, name, colour in sorted(labels, key=lambda entry: entry[:2]):
-            y = max(wanted, y + metrics.height())
+        labels = sorted(labels, key=lambda entry: entry[:2])
+        places = spread([wanted for wanted, _, _ in labels], metrics.height(), area.bottom())
+        for y, (_, name, colour) in zip(places, labels, strict=True):
             painter.setPen(colour)
             words = metrics.elidedText(name, Qt.TextElideMode.ElideRight, RIGHT - 14)
             painter.drawText(QPointF(area.right() + 10, y + metrics.ascent() / 2 - 1), words)
+
+
+def spread(wanted: Sequence[float], height: float, last: float) -> list[float]:
+    """Return places near the `wanted` ones (sorted) that are `height` apart, none beyond `last`."""
+    places: list[float] = []
+    for place in wanted:
+        places.append(max(place, places[-1] + height) if places else place)
+    for number in reversed(range(len(places))):
+        places[number] = min(places[number], last - (len(places) - 1 - number) * height)
+    return places
 
 
 def _tick(value: float, step: float) -> str:

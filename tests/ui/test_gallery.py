@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QApplication
 
 from camviewer.errors import UsageError
 from camviewer.ui.controls import Button
@@ -19,6 +20,7 @@ from camviewer.ui.gallery.query import parse
 from camviewer.ui.gallery.traits import ORDERS, TRAITS
 from camviewer.ui.gallery.view import Gallery
 from camviewer.ui.outlines import outline_of
+from camviewer.ui.qimage import pixels_of
 
 ORDER = {order.text: order for order in ORDERS}
 
@@ -191,6 +193,31 @@ def test_shift_and_arrows_select_several_and_buttons_take_the_place_of_the_filte
     assert gallery.selected() == [2, 3, 4]
     gallery.set_current(6)
     assert gallery.selected() == [6] and gallery._chips["all"].isVisible()
+
+
+def test_a_search_that_nothing_fits_says_so(gallery, qtbot) -> None:
+    full = gallery.strip.grab().toImage()
+    gallery.search.setText("zzz")
+    qtbot.waitUntil(lambda: gallery.model.rowCount() == 0)
+    empty = gallery.strip.grab().toImage()
+    middle = pixels_of(empty)[empty.height() // 2 - 20 : empty.height() // 2 + 20, 500:780]
+    assert middle.max() > middle.min()
+    gallery.search.clear()
+    qtbot.waitUntil(lambda: gallery.model.rowCount() == 6)
+    assert gallery.strip.grab().toImage().size() == full.size()
+
+
+def test_a_long_search_is_read_in_full(gallery) -> None:
+    gallery.resize(740, 190)
+    QApplication.processEvents()
+    before = gallery.search.width()
+    gallery.search.setText("class:melanoma conf:<0.6 area:>3%")
+    QApplication.processEvents()
+    needed = gallery.search.fontMetrics().horizontalAdvance(gallery.search.text())
+    assert before < needed <= gallery.search.width()
+    gallery.search.clear()
+    QApplication.processEvents()
+    assert gallery.search.width() == before
 
 
 @pytest.mark.qt_log_ignore("This plugin does not support")

@@ -177,10 +177,13 @@ def test_fit_stays_in_the_tool_row_of_every_workspace(window: MainWindow, folder
 
 def test_settings_and_recent_projects_are_remembered(window: MainWindow, folder: Path, qtbot, tmp_path: Path) -> None:
     open_and_wait(window, folder, qtbot)
+    window.bench.session.set_status("reviewed")
+    window.bench.session.close_project()
+    assert window.bench.settings.value.recent[0].reviewed == 1
     window.close()
     value = SettingsStore(tmp_path / "settings.json").value
     assert value.recent[0].path == str(folder / "spots.camviewer")
-    assert value.recent[0].images == 5
+    assert (value.recent[0].images, value.recent[0].reviewed) == (5, 1)
 
 
 def test_damaged_settings_are_survived(tmp_path: Path) -> None:

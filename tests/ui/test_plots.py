@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camviewer.formats.axes import nice_axis
-from camviewer.ui.plots import ConfusionView, CurvePlot, Level, Series
+from camviewer.ui.plots import ConfusionView, CurvePlot, Level, Series, spread
 
 
 @given(st.floats(-1e4, 1e4), st.floats(0, 1e4))
@@ -67,3 +68,13 @@ def test_few_and_many_classes_fit(qtbot, names: tuple[str, ...]) -> None:
     assert area.right() <= 300
     assert area.bottom() <= 260
     view.grab()
+
+
+@given(st.lists(st.floats(0, 200), max_size=8))
+def test_names_at_the_ends_of_curves_do_not_touch_and_none_is_below_the_axis(wanted: list[float]) -> None:
+    wanted = sorted(wanted)
+    places = spread(wanted, 14, 200)
+    assert all(later - before >= 14 - 1e-9 for before, later in itertools.pairwise(places))
+    assert all(place <= 200 for place in places)
+    roomy = all(later - before >= 14 for before, later in itertools.pairwise(wanted))
+    assert not roomy or places == wanted

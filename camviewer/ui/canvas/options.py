@@ -34,7 +34,7 @@ class ToolOptionsBar(QWidget):
         self._tool: Tool = "select"
         self._level: float | None = None
         self._class = PaintClass()
-        self._narrow = False
+        self._tight = 0
         self._swatch = Swatch()
         self._name = label("", "name")
         self._size = LabelledSlider(
@@ -127,11 +127,10 @@ class ToolOptionsBar(QWidget):
 
     def set_room(self, room: int) -> None:
         """Shorten the words where `room` pixels are not enough for all of them."""
-        self._narrow = False
-        self._show()
-        if self.sizeHint().width() > room:
-            self._narrow = True
+        for self._tight in range(3):
             self._show()
+            if self.sizeHint().width() <= room:
+                return
 
     def _show(self) -> None:
         tool = self._tool
@@ -141,16 +140,16 @@ class ToolOptionsBar(QWidget):
         self._name.setText(metrics.elidedText(name, Qt.TextElideMode.ElideRight, theme().px(_NAME_ROOM)))
         for part in (self._swatch, self._name):
             part.setToolTip(f"Painted as {name}  (1–9)")
-        self._name.setVisible(not self._narrow)
+        self._name.setVisible(self._tight < 2)
         self._size.setVisible(tool in {"brush", "eraser", "scribble"})
         self._tolerance.setVisible(tool == "fill")
         self._deed.setVisible(tool == "polygon")
         self._side.setVisible(tool == "scribble")
-        self._holes.setVisible(tool == "brush" and not self._narrow)
+        self._holes.setVisible(tool == "brush" and self._tight < 2)
         self._on_map.setVisible(tool in MASK_TOOLS and tool != "scribble")
         below = tool == "eraser" or (tool == "polygon" and self._options.take_away)
         value = "t" if self._level is None else raw(self._level)
-        if self._narrow:
+        if self._tight:
             words = f"Map {'<' if below else '≥'} {value}"
         else:
             words = f"Only where the map is {f'below {value}' if below else f'{value} or more'}"

@@ -42,6 +42,7 @@ class Opening(QObject):
         welcome.locate_pressed.connect(self._locate_recent)
         bench.model_panel.open_requested.connect(self.choose_model)
         bench.session.project_opened.connect(self._on_project)
+        bench.session.project_closing.connect(self.remember)
         bench.session.scan_ended.connect(self._on_scanned)
         bench.relinking.missing_changed.connect(self._on_missing)
         bench.closing.connect(self.remember)

@@ -39,8 +39,8 @@ class SearchField(QLineEdit):
         self.blind = False
         self.setPlaceholderText("Search images")
         self.setClearButtonEnabled(True)
-        self.setMinimumWidth(theme().px(96))
-        self.setMaximumWidth(theme().px(240))
+        self.set_roomy(False)
+        self.setMaximumWidth(theme().px(320))
         name_control(self, "Search", tip=HELP, key="Ctrl+F")
         set_property(self, "leading", "icon")
         magnifier = self.addAction(icon("search", "text-3"), QLineEdit.ActionPosition.LeadingPosition)
@@ -59,6 +59,10 @@ class SearchField(QLineEdit):
         self._delay.timeout.connect(self._apply)
         self.textChanged.connect(self._delay.start)
         self.textEdited.connect(self.suggest)
+
+    def set_roomy(self, roomy: bool) -> None:
+        """Insist on the width of a longer search, or on that of the placeholder."""
+        self.setMinimumWidth(theme().px(240 if roomy else 96))
 
     def sizeHint(self) -> QSize:
         return QSize(theme().px(220), super().sizeHint().height())

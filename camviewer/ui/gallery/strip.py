@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, QSize, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QResizeEvent, QWheelEvent
+from PySide6.QtCore import QPoint, QPointF, QSize, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QPaintEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QListView
 
+from camviewer.ui.canvas.annotate import paint_words
 from camviewer.ui.controls import name_control
 from camviewer.ui.gallery.delegate import CELL_HEIGHT, GalleryDelegate
 from camviewer.ui.gallery.model import GalleryModel
 from camviewer.ui.gallery.pictures import THUMB, PictureCache
+from camviewer.ui.painting import painting
 
 
 class ThumbnailStrip(QListView):
@@ -87,6 +89,14 @@ class ThumbnailStrip(QListView):
         self._spread()
         super().resizeEvent(event)
         self._schedule()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self._model.total() and not self._model.rowCount():
+            with painting(self.viewport(), "the empty gallery") as painter:
+                middle = QPointF(self.viewport().rect().center())
+                words = "Clear the search, or choose All"
+                paint_words(painter, middle, "No image fits", words, on_image=False, width=320)
 
     def _spread(self) -> None:
         width = max(1, self.viewport().width())

@@ -137,6 +137,7 @@ class Gallery(QWidget):
         self._order.currentIndexChanged.connect(self._on_order)
         self._blind.toggled.connect(self.blind_changed)
         self.search.search_changed.connect(self._on_search)
+        self.search.textChanged.connect(self._fit)
         self.search.problem_changed.connect(self._on_problem)
         self.model.counts_changed.connect(self._on_counts)
         self.model.modelReset.connect(self._reselect)
@@ -293,8 +294,13 @@ class Gallery(QWidget):
         super().resizeEvent(event)
         self._fit()
 
+    @Slot()
     def _fit(self) -> None:
-        """Give up, where the row is narrow, first the bar, then the number of shown images, then the chips' counts."""
+        """Give up, where the row is narrow, first the bar, then the number of shown images, then the chips' counts.
+
+        What is searched for is read in full, if need be at the price of all of these.
+        """
+        self.search.set_roomy(bool(self.search.text()))
         problem = bool(self.search.accessibleDescription())
         self._progress.show()
         self._shown.setVisible(bool(self._shown.full_text()))
@@ -310,6 +316,7 @@ class Gallery(QWidget):
                 part.set_compact(not part.isChecked())
             else:
                 part.hide()
+        self.search.set_roomy(False)
 
 
 _ONLY = QItemSelectionModel.SelectionFlag.ClearAndSelect

@@ -331,6 +331,18 @@ def test_nothing_is_cut_in_a_narrow_row(panel, qtbot) -> None:
                     assert part.width() >= part.minimumSizeHint().width()
 
 
+def test_a_narrow_row_shortens_words_before_it_leaves_anything_out(panel) -> None:
+    panel.set_map(blob())
+    panel.set_rule(RegionRule(threshold=0.5))
+    panel.set_tool("brush")
+    options, stages = panel.tools.options, []
+    for room in (900, 500, 300):
+        options.set_room(room)
+        words = options._on_map.text().partition(" ")[0]
+        stages.append((words, options._name.isVisibleTo(options), options._holes.isVisibleTo(options)))
+    assert stages == [("Only", True, True), ("Map", True, True), ("Map", False, False)]
+
+
 def test_tab_goes_from_region_to_region_and_on(panel, view, qtbot, collected) -> None:
     chosen = collected(panel.region_selected)
     second = Region("box", Box(10, 10, 60, 60, 1), "Nevus", None)
