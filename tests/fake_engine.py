@@ -67,11 +67,15 @@ def run_of(request: MapRequest, rule: RegionRule) -> Run:
 
 
 class FakeBackend:
-    """Records what ran; a path's stem says what happens: ``slow`` waits for `gate`, ``bad``, ``bug`` and ``out``."""
+    """Records what ran; a path's stem says what happens: ``slow`` waits for `gate`, ``bad``, ``bug`` and ``out``.
+
+    One that is `deaf` does not end a slow job when it is cancelled.
+    """
 
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.entered = threading.Event()
+        self.deaf = False
         self.ran: list[str] = []
         self.threads: set[int] = set()
         self.closed = False
@@ -94,7 +98,8 @@ class FakeBackend:
     def wait(self, watch) -> None:
         self.entered.set()
         while not self.gate.wait(0.002):
-            watch.raise_if_cancelled()
+            if not self.deaf:
+                watch.raise_if_cancelled()
 
     def compute(self, job, watch):
         stem = job.path.stem

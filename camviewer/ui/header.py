@@ -172,10 +172,12 @@ class Header(QWidget):
         self._row.activate()
         row = self._middle_row
         items = [item for number in range(row.count()) if (item := row.itemAt(number)) is not None]
-        others = [widget for item in items if (widget := item.widget()) is not None]
-        fixed = sum(w.sizeHint().width() for w in others if w not in (self._name, self._position, self._note))
-        room = self._middle.width() - fixed - row.spacing() * row.count() - 24
-        room -= min(self._name.sizeHint().width(), theme().px(160))
+        mine = (self._name, self._position, self._note)
+        others = [w for item in items if (w := item.widget()) is not None and w not in mine and not w.isHidden()]
+        spaces = sum(item.sizeHint().width() for item in items if item.widget() is None)
+        taken = sum(min(w.sizeHint().width(), w.maximumWidth()) for w in others) + spaces
+        taken += row.spacing() * (len(others) + len(mine)) + 2 * row.contentsMargins().left()
+        room = self._middle.width() - taken - min(self._name.sizeHint().width(), theme().px(160))
         metrics = self._note.fontMetrics()
         short = self._note_text.partition(" ")[0]
         position = self._position.sizeHint().width()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject, QThread, Signal, Slot
+from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
 from camviewer.workers.garbage import GarbageGuard
 from camviewer.workers.inbox import Inbox
@@ -131,6 +131,7 @@ class Engine(QObject):
     failed = Signal(object)
     cancelled = Signal(object)
     busy_changed = Signal(bool)
+    _left = Signal(object)
 
     def __init__(self, parent: QObject | None = None, *, make_backend: Callable[[], Backend] | None = None) -> None:
         super().__init__(parent)
@@ -141,6 +142,7 @@ class Engine(QObject):
         self._dropped: set[int] = set()
         self._closed = False
         self._settled = False
+        self._left.connect(self._tell_left, Qt.ConnectionType.QueuedConnection)
         self._signals = {
             EngineStarted: self.engine_started,
             ModelLoaded: self.model_loaded,
@@ -191,14 +193,16 @@ class Engine(QObject):
     def cancel(self, token: int) -> None:
         """Cancel a job, waiting or running; a token that is not open is ignored.
 
-        Nothing of a cancelled `ComputeMaps` or `ComputeBatch` follows but `cancelled`. A load or an export that
-        could not be stopped any more ends as `finished`, because its effect stands.
+        Nothing of a cancelled `ComputeMaps` or `ComputeBatch` follows but `cancelled`, at once: the thread may still be
+        at work on what nobody wants, for a fraction of a second. A load or an export that could not be stopped any more
+        ends as `finished`, because its effect stands.
         """
         job = self._open.get(token)
         if job is None:
             return
-        if isinstance(job, ComputeMaps | ComputeUnits | ComputeBatch):
+        if isinstance(job, ComputeMaps | ComputeUnits | ComputeBatch) and token not in self._dropped:
             self._dropped.add(token)
+            self._left.emit(JobCancelled(token, job))
         lane = self._lane(job.kind.lane)
         lane.inbox.cancel(token)
         lane.wake.emit()
@@ -246,8 +250,21 @@ class Engine(QObject):
         return self._lanes[name]
 
     @Slot(object)
+    def _tell_left(self, end: JobCancelled) -> None:
+        """Say that a job is cancelled whose results are not waited for."""
+        if self._open.pop(end.token, None) is not None:
+            self.cancelled.emit(end)
+            if not self._open:
+                self.busy_changed.emit(False)
+
+    @Slot(object)
     def _receive(self, answer: object) -> None:
         token = getattr(answer, "token", 0)
+        if token in self._dropped:
+            if isinstance(answer, JobFinished | JobFailed | JobCancelled):
+                self._dropped.discard(token)
+                self._lane(answer.job.kind.lane).inbox.forget(token)
+            return
         job = self._open.get(token)
         if job is None:
             return
@@ -255,13 +272,8 @@ class Engine(QObject):
             self._settled = True
             self._garbage.settle()
         is_end = isinstance(answer, JobFinished | JobFailed | JobCancelled)
-        if token in self._dropped:
-            if not is_end:
-                return
-            answer = JobCancelled(token, job)
         if is_end:
             del self._open[token]
-            self._dropped.discard(token)
             self._lane(job.kind.lane).inbox.forget(token)
         self._signals[type(answer)].emit(answer)
         if is_end and not self._open:

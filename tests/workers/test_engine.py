@@ -181,6 +181,22 @@ def test_a_cancelled_batch_keeps_what_it_delivered(qtbot, engine, seen, backend)
     assert seen.seen[-1][0] == "finished"
 
 
+def test_a_cancelled_batch_ends_at_once_though_its_thread_does_not_come_back_yet(qtbot, engine, seen, backend):
+    job, after = batch("slow", "b"), maps("after")
+    backend.deaf = True
+    engine.submit(job)
+    qtbot.waitUntil(backend.entered.is_set, timeout=TIMEOUT)
+    with qtbot.waitSignal(engine.cancelled, timeout=TIMEOUT):
+        engine.cancel(job.token)
+    assert not engine.busy and not backend.gate.is_set()
+    engine.submit(after)
+    backend.gate.set()
+    wait_idle(qtbot, engine)
+    assert seen.names(job.token) == ["cancelled"]
+    assert seen.names(after.token) == ["maps_ready", "finished"]
+    assert "b" not in backend.ran
+
+
 def test_progress_of_maps_carries_the_token(qtbot, engine, seen, backend):
     job = maps("steps")
     engine.submit(job)

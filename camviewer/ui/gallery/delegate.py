@@ -168,8 +168,9 @@ class GalleryDelegate(QStyledItemDelegate):
         if item.class_name and item.probability is not None:
             # The image's own name comes first; the class takes what is left, at least its swatch.
             taken = min(metrics.horizontalAdvance(item.label), rect.width() * 0.5)
-            room = int(rect.width() - taken - number - 26)
+            room = int(rect.width() - taken - number - 23)
             name = metrics.elidedText(item.class_name, Qt.TextElideMode.ElideRight, max(0, room))
+            name = name if len(name) > 2 or name == item.class_name else ""  # dots alone say nothing
             width = metrics.horizontalAdvance(name)
             area = QRectF(right - width, rect.top(), width + 1, rect.height())
             painter.drawText(area, flags | Qt.AlignmentFlag.AlignLeft, name)
