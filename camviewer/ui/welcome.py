@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QPainter, QPainterPath, QPaintEvent, QPen, QPixmap
+from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt, Signal
+from PySide6.QtGui import QFontMetrics, QImage, QPainter, QPainterPath, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from camviewer import __version__
@@ -15,9 +15,11 @@ from camviewer.paths import resources_dir
 from camviewer.ui.controls import Button, ElidedLabel, label, name_control, surface
 from camviewer.ui.icons import app_mark, icon_pixmap
 from camviewer.ui.marks import KeyBadge
+from camviewer.ui.qimage import rgb_image
 from camviewer.ui.sections import ClickableCard
 from camviewer.ui.settings import RecentProject
 from camviewer.ui.theme import set_role, theme
+from camviewer.workers.covers import PICTURES, Cover
 
 DISCLAIMER = "For research and teaching. Not a medical device, not for diagnosis."
 
@@ -74,12 +76,7 @@ class _Step(QWidget):
         clip = QPainterPath()
         clip.addRoundedRect(rect, 10, 10)
         painter.setClipPath(clip)
-        source = QRectF(self._pixmap.rect())
-        # Fill the frame, cut evenly.
-        scale = max(rect.width() / source.width(), rect.height() / source.height())
-        size = rect.size() / scale
-        source = QRectF(source.center() - QPointF(size.width() / 2, size.height() / 2), size)
-        painter.drawPixmap(rect, self._pixmap, source)
+        _paint_filled(painter, self._pixmap, rect)
         painter.end()
 
 
@@ -90,6 +87,7 @@ class _RecentCard(QAbstractButton):
         super().__init__()
         self.project = project
         self.missing = not Path(project.path).exists()
+        self._cover: list[QImage] = []
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFixedHeight(theme().px(64))
         words = "not found" if self.missing else f"{project.reviewed} of {project.images} reviewed"
@@ -105,12 +103,8 @@ class _RecentCard(QAbstractButton):
             painter.setBrush(colors.color("hover"))
             painter.setPen(QPen(colors.color("accent-text"), 2) if self.hasFocus() else Qt.PenStyle.NoPen)
             painter.drawRoundedRect(rect, 8, 8)
-        plate = QRectF(rect.left() + 10, rect.center().y() - 20, 40, 40)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(colors.color("raised" if colors.dark else "hover"))
-        painter.drawRoundedRect(plate, 6, 6)
-        pixmap = icon_pixmap("folder", "text-3" if self.missing else "text-2", density=self.devicePixelRatioF())
-        painter.drawPixmap(plate.center() - QPointF(8, 8), pixmap)
+        plate = QRectF(rect.left() + 10, rect.center().y() - 20, 54, 40)
+        self._paint_plate(painter, plate)
         x, right = plate.right() + 14, rect.right() - 14
         date = when(project.opened)
         painter.setFont(colors.font("body"))
@@ -149,6 +143,44 @@ class _RecentCard(QAbstractButton):
             painter.setBrush(colors.color("ok"))
             painter.drawRoundedRect(bar, 1.5, 1.5)
         painter.end()
+
+    def set_cover(self, cover: Cover) -> None:
+        """Show small pictures in the place of the folder."""
+        self._cover = [rgb_image(pixels) for pixels in cover]
+        self.update()
+
+    def _paint_plate(self, painter: QPainter, plate: QRectF) -> None:
+        colors = theme()
+        painter.save()
+        clip = QPainterPath()
+        clip.addRoundedRect(plate, 6, 6)
+        painter.setClipPath(clip)
+        if self._cover and not self.missing:
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            columns = 1 if len(self._cover) < PICTURES else 2
+            size = QSizeF((plate.width() - columns + 1) / columns, (plate.height() - columns + 1) / columns)
+            for number, picture in enumerate(self._cover[: columns * columns]):
+                row, column = divmod(number, columns)
+                corner = plate.topLeft() + QPointF(column * (size.width() + 1), row * (size.height() + 1))
+                _paint_filled(painter, picture, QRectF(corner, size))
+        else:
+            painter.fillRect(plate, colors.color("raised" if colors.dark else "hover"))
+            token = "text-3" if self.missing else "text-2"
+            pixmap = icon_pixmap("folder", token, density=self.devicePixelRatioF())
+            painter.drawPixmap(plate.center() - QPointF(8, 8), pixmap)
+        painter.restore()
+
+
+def _paint_filled(painter: QPainter, picture: QImage | QPixmap, frame: QRectF) -> None:
+    """Fill `frame` with a picture, cut evenly where it has another shape."""
+    source = QRectF(picture.rect())
+    scale = max(frame.width() / source.width(), frame.height() / source.height())
+    part = QRectF(QPointF(), frame.size() / scale)
+    part.moveCenter(source.center())
+    if isinstance(picture, QImage):
+        painter.drawImage(frame, picture, part)
+    else:
+        painter.drawPixmap(frame, picture, part)
 
 
 class DropZone(QWidget):
@@ -332,6 +364,14 @@ class WelcomePage(QWidget):
             self._recent.addWidget(card)
         if not projects:
             self._recent.addWidget(label("None yet. Every folder you open becomes a project.", "body", "text-3"))
+
+    def set_covers(self, covers: Mapping[Path, Cover]) -> None:
+        """Show pictures of the projects that are listed, by their files."""
+        for number in range(self._recent.count()):
+            item = self._recent.itemAt(number)
+            card = item.widget() if item is not None else None
+            if isinstance(card, _RecentCard):
+                card.set_cover(covers.get(Path(card.project.path), ()))
 
     def focus_start(self) -> None:
         """Put the focus on the demo, so that Enter starts it."""

@@ -31,6 +31,7 @@ from camviewer.ui.dialogs.locate import LocateDialog
 from camviewer.ui.dialogs.model import OpenModelDialog
 from camviewer.ui.main_window import MainWindow
 from camviewer.ui.settings import SettingsStore
+from camviewer.ui.welcome import _RecentCard
 from camviewer.workers.engine import Engine
 from camviewer.workers.exports import count_export
 
@@ -75,6 +76,19 @@ def test_a_folder_is_dropped(window, folder: Path, qtbot) -> None:
     assert drop(window, folder)
     qtbot.waitUntil(lambda: window.bench.gallery.model.total() == 2, timeout=10_000)
     assert window.bench.session.project.root == folder
+
+
+def test_a_recent_project_shows_small_pictures_of_its_images(window, folder: Path, qtbot) -> None:
+    gallery = window.bench.gallery
+    gallery.pictures.pool.cache.enabled = True
+    assert drop(window, folder)
+    qtbot.waitUntil(lambda: gallery.model.total() > 0 and gallery.pictures.used > 0, timeout=10_000)
+    paths = [item.path for item in (gallery.model.item_at(row) for row in range(gallery.model.total()))]
+    qtbot.waitUntil(lambda: all(gallery.pictures.get(path) is not None for path in paths), timeout=10_000)
+    window.bench.session.close_project()
+    card = window.bench.welcome.findChild(_RecentCard)
+    before = card.grab().toImage()
+    qtbot.waitUntil(lambda: card.grab().toImage() != before, timeout=10_000)
 
 
 def test_one_image_is_dropped_and_shown(window, folder: Path, qtbot) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, QTimer, Slot
 
 from camviewer.project.records import ImageRecord
 from camviewer.project.store import SUFFIX, Project
@@ -14,7 +14,9 @@ from camviewer.ui.demo import Demo, find_demo
 from camviewer.ui.dialogs.locate import LocateDialog
 from camviewer.ui.session import WEIGHT_ENDINGS
 from camviewer.ui.settings import RecentProject
+from camviewer.workers.covers import read_covers
 from camviewer.workers.jobs import LoadRequest
+from camviewer.workers.tasks import TaskDone
 
 
 class Opening(QObject):
@@ -46,7 +48,9 @@ class Opening(QObject):
         bench.session.scan_ended.connect(self._on_scanned)
         bench.relinking.missing_changed.connect(self._on_missing)
         bench.closing.connect(self.remember)
+        bench.session.tasks.done.connect(self._on_task)
         welcome.set_recent(bench.settings.value.recent)
+        QTimer.singleShot(0, self, self._read_covers)
 
     def open_paths(self, paths: list[Path]) -> None:
         """Open what was dropped or named on the command line: checkpoints load, the rest becomes the project."""
@@ -135,8 +139,21 @@ class Opening(QObject):
     def _on_project(self, project: Project | None) -> None:
         if project is None:
             self._bench.welcome.set_recent(self._bench.settings.value.recent)
+            self._read_covers()
         else:
             self.remember()
+
+    def _read_covers(self) -> None:
+        """Look for small pictures of the recent projects, where thumbnails are kept."""
+        bench, pictures = self._bench, self._bench.gallery.pictures
+        projects = [Path(project.path) for project in bench.settings.value.recent]
+        side = pictures.side(bench.window.devicePixelRatioF())
+        bench.session.tasks.submit("covers", None, lambda _reporter: read_covers(projects, pictures.pool.cache, side))
+
+    @Slot(object)
+    def _on_task(self, answer: TaskDone) -> None:
+        if answer.key == "covers" and not answer.error:
+            self._bench.welcome.set_covers(answer.result)
 
     @Slot(int)
     def _on_scanned(self, total: int) -> None:

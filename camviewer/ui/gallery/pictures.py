@@ -51,6 +51,11 @@ class PictureCache(QObject):
         """Return why there is no picture; empty if it was not tried or is there."""
         return self._errors.get(path, "")
 
+    def side(self, density: float) -> int:
+        """Return the longer side that thumbnails are asked for, in pixels of a screen of this density."""
+        # The frame is filled, so a picture up to twice as wide as it is high stays sharp.
+        return round(THUMB.height() * 2 * density)
+
     def request(self, paths: Iterable[Path], *, density: float) -> None:
         """Read the pictures of `paths` that are not there, first ones first."""
         if density != self._density:
@@ -58,9 +63,7 @@ class PictureCache(QObject):
             self._density = density
         missing = [path for path in paths if path not in self._pictures and path not in self._errors]
         if missing:
-            # The frame is filled, so a picture up to twice as wide as it is high stays sharp.
-            side = round(THUMB.height() * 2 * density)
-            self.pool.request(missing, side=side)
+            self.pool.request(missing, side=self.side(density))
 
     def clear(self) -> None:
         """Drop everything: another folder was opened, or the screen's density changed."""
