@@ -40,6 +40,7 @@ class ProjectFile:
         self.path = path
         self._connection = connection
         self._depth = 0
+        self._root: Path | None = None
 
     @classmethod
     def create(cls, path: Path, *, root: Path | None = None) -> Self:
@@ -132,11 +133,13 @@ class ProjectFile:
     @property
     def root(self) -> Path:
         """Folder that image paths are relative to; it may be gone."""
-        text = self.meta("root") or "."
-        return Path(os.path.normpath(self.path.parent / text))
+        if self._root is None:  # asked for at every image
+            self._root = Path(os.path.normpath(self.path.parent / (self.meta("root") or ".")))
+        return self._root
 
     def set_root(self, root: Path) -> None:
         """Say that the images lie below `root` now; their relative paths stay."""
+        self._root = None
         self.set_meta("root", relative_place(root.absolute(), self.path.parent))
 
     def meta(self, key: str) -> str | None:
@@ -165,6 +168,7 @@ class ProjectFile:
                 yield self._connection.execute
             except BaseException:
                 self._depth -= 1
+                self._root = None
                 if self._depth == 0 and self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise

@@ -52,7 +52,14 @@ class ImageRows(ProjectFile):
 
     def images(self) -> list[ImageRecord]:
         """Return all images in the order they were added."""
-        return [read_image(row) for row in self._all(f"SELECT {IMAGE_COLUMNS} FROM images ORDER BY id")]
+        return self.images_after(0)
+
+    def images_after(self, image_id: int) -> list[ImageRecord]:
+        """Return the images that were added after the one of this id, in that order; 0 for all."""
+        return [
+            read_image(row)
+            for row in self._all(f"SELECT {IMAGE_COLUMNS} FROM images WHERE id > ? ORDER BY id", (image_id,))
+        ]
 
     def image(self, image_id: int) -> ImageRecord:
         """Return one image.

@@ -12,7 +12,7 @@ from camviewer.project.overview import MaskFigures, mask_figures
 from camviewer.project.records import ImageRecord
 from camviewer.project.store import Project
 from camviewer.project.temperature import Network, Temperature, Top, networks, temperatures, tempered
-from camviewer.ui.gallery.items import NO_OUTLINE, GalleryItem, ItemOutline, Value, short_labels
+from camviewer.ui.gallery.items import NO_OUTLINE, GalleryItem, ItemOutline, ShortNames, Value
 from camviewer.ui.outlines import gallery_outline
 
 NO_MASKS = MaskFigures(0, None)
@@ -29,7 +29,7 @@ class ItemBook:
     def __init__(self, project: Project, class_of: Callable[[int], tuple[str, str]]) -> None:
         self._project = project
         self._class_of = class_of
-        self._labels: dict[int, str] = {}
+        self._names = ShortNames()
         self._outlines: dict[int, ItemOutline] = {}
         self._facts: dict[int, dict[str, Fact]] = all_facts(project)
         self._masks: dict[int, MaskFigures] = mask_figures(project)
@@ -37,12 +37,9 @@ class ItemBook:
         self._temperatures: dict[Network, Temperature] = temperatures(project)
         self._networks: dict[int, Network] = networks(project) if self._temperatures else {}
 
-    def name(self, records: Iterable[ImageRecord]) -> bool:
-        """Find the short names of all images; return whether one of those known before has changed."""
-        before = self._labels
-        named = {record.id: record.path.name for record in records if record.id is not None}
-        self._labels = dict(zip(named, short_labels(list(named.values())), strict=True))
-        return any(self._labels.get(image_id) != text for image_id, text in before.items())
+    def name(self, added: Iterable[ImageRecord]) -> bool:
+        """Find short names for images; return whether one of those named before has changed."""
+        return self._names.add({record.id: record.path.name for record in added if record.id is not None})
 
     def set_classes(self, names: Sequence[str]) -> None:
         """Say which classes the model knows, so that labels can be compared with predictions."""
@@ -102,7 +99,7 @@ class ItemBook:
             id=record.id,
             path=self._project.file_of(record),
             name=record.path.name,
-            label=self._labels.get(record.id, record.path.stem),
+            label=self._names.of(record.id),
             status=record.status,
             class_name=name,
             class_colour=colour,

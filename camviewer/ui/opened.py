@@ -181,6 +181,7 @@ class OpenProject(ProjectImages):
         self.undo.set_project(None)
         self._records.clear()
         self._order.clear()
+        self._paths.clear()
         self._hidden.clear()
         self.current = None
         self.selected = None
@@ -241,13 +242,13 @@ class OpenProject(ProjectImages):
             )
             for image in found
         ]
-        known = {record.path for record in self._records.values()}
-        fresh = [record for record in records if record.path not in known]
+        fresh = [record for record in records if record.path not in self._paths]
         if not fresh:
             return
         try:
+            newest = max(self._records, default=0)
             project.add_images(fresh)
-            added = [record for path in fresh if (record := project.image_at(path.path)) is not None]
+            added = project.images_after(newest)
         except CamviewerError as error:
             self._say_error(error)
             return

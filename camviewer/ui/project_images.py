@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
@@ -46,6 +47,7 @@ class ProjectImages(QObject):
         self.blind = False
         self._records: dict[int, ImageRecord] = {}
         self._order: dict[int, int] = {}
+        self._paths: set[PurePosixPath] = set()
         self._book: ItemBook | None = None
 
     # --- records and items --------------------------------------------------------------------------------------------
@@ -65,7 +67,8 @@ class ProjectImages(QObject):
                 continue
             self._records[record.id] = record
             self._order.setdefault(record.id, len(self._order) + 1)
-        return self._book is not None and self._book.name(self._records.values())
+            self._paths.add(record.path)
+        return self._book is not None and self._book.name(records)
 
     def _items(self) -> list[GalleryItem]:
         book = self._book

@@ -187,7 +187,10 @@ class StatusBar(QWidget):
         self._job_name.setText(job.name)
         if known:
             self._job_bar.setRange(0, job.total)
+            # A bar paints itself at once, and with it all that waits; a frame later is soon enough.
+            self._job_bar.setUpdatesEnabled(False)
             self._job_bar.setValue(min(job.done, job.total))
+            self._job_bar.setUpdatesEnabled(True)
             self._job_count.setText(f"{job.done:,} of {job.total:,}")
         if left is not None:
             self._job_left.setText(f"{duration(left)} left")

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
-INTERVAL_MS = 2000
+INTERVAL_MS = 250
+"""Often, so that each collection finds little: what is young is looked at as a whole."""
+FULL_SECONDS = 60.0
+"""Between two collections of everything, which grow with all that is alive."""
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +27,7 @@ class GarbageGuard(QObject):
         super().__init__(parent)
         self._was_enabled = gc.isenabled()
         gc.disable()
+        self._full_at = time.monotonic()
         self._timer = QTimer(self)
         self._timer.setInterval(INTERVAL_MS)
         self._timer.timeout.connect(self.collect)
@@ -35,9 +40,14 @@ class GarbageGuard(QObject):
         counts = gc.get_count()
         for generation in (2, 1, 0):
             # A threshold of 0 (the oldest generation from Python 3.14 on) means: never by count.
-            if thresholds[generation] and counts[generation] > thresholds[generation]:
-                gc.collect(generation)
-                return generation
+            if not thresholds[generation] or counts[generation] <= thresholds[generation]:
+                continue
+            if generation == 2:
+                if time.monotonic() - self._full_at < FULL_SECONDS:
+                    continue
+                self._full_at = time.monotonic()
+            gc.collect(generation)
+            return generation
         return -1
 
     @Slot()

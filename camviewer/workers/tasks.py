@@ -19,6 +19,7 @@ from camviewer.project.records import ActivationMap, BoolMask
 from camviewer.regions.drawing import Patch
 from camviewer.regions.rules import RegionRule
 from camviewer.regions.scribbles import Scribble
+from camviewer.workers.priority import give_way
 
 if TYPE_CHECKING:
     from camviewer.pipeline.explain import MapResult as MapResult
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SCAN_CHUNK = 250
+SCAN_CHUNK = 100
+PATIENCE = 0.05
 UNEXPECTED = "An unexpected error occurred; the log has details."
 
 
@@ -84,6 +86,7 @@ class TaskPool(QObject):
         self._counter = 0
         self._stop = threading.Event()
         self._lock = threading.Lock()
+        self._taken = threading.Semaphore(1)
         self._arrived.connect(self._deliver)
 
     def submit(self, key: str, subject: Any, work: Callable[[Reporter], Any]) -> None:
@@ -118,6 +121,7 @@ class TaskPool(QObject):
     def _run(self, reporter: Reporter, work: Callable[[Reporter], Any]) -> None:
         if not reporter.wanted():
             return
+        give_way()
         try:
             answer = TaskDone(reporter.key, reporter.subject, work(reporter))
         except Cancelled:
@@ -136,13 +140,17 @@ class TaskPool(QObject):
 
     @Slot(object, object, bool)
     def _deliver(self, answer: TaskDone, number: int, final: bool) -> None:
-        if not self.wanted(answer.key, number):
-            return
+        wanted = self.wanted(answer.key, number)
         if final:
-            self.drop(answer.key)
-            self.done.emit(answer)
-        else:
-            self.partial.emit(answer)
+            if wanted:
+                self.drop(answer.key)
+                self.done.emit(answer)
+            return
+        try:
+            if wanted:
+                self.partial.emit(answer)
+        finally:
+            self._taken.release()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,12 +167,16 @@ class Reporter:
         return self.pool.wanted(self.key, self.number)
 
     def report(self, part: Any) -> None:
-        """Send a part of the result.
+        """Send a part of the result, once the part before has been taken: more at a time would keep the window busy.
 
         Raises:
             Cancelled: when nobody waits any more.
         """
+        while not self.pool._taken.acquire(timeout=PATIENCE):
+            if not self.wanted():
+                raise Cancelled
         if not self.wanted():
+            self.pool._taken.release()
             raise Cancelled
         self.pool._arrived.emit(TaskDone(self.key, self.subject, part), self.number, False)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QThreadPool, Signal
 
 from camviewer.errors import CamviewerError
+from camviewer.workers.priority import give_way
 from camviewer.workers.thumbnail_cache import DiskCache
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ class ThumbnailPool(QObject):
     def _work(self) -> None:
         from camviewer.images.thumbnails import read_thumbnail
 
+        give_way()
         while True:
             with self._lock:
                 if self._closed or not self._waiting:

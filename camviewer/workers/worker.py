@@ -41,6 +41,7 @@ from camviewer.workers.jobs import (
     WorkDone,
     WorkPart,
 )
+from camviewer.workers.priority import give_way
 
 if TYPE_CHECKING:
     from camviewer.cam.requests import ClassUnits
@@ -189,6 +190,7 @@ class Worker(QObject):
         if self._inbox.is_cancelled(job.token):
             raise Cancelled
         if self._backend is None:
+            give_way()  # before torch makes its threads
             self._backend = self._make_backend()
         backend = self._backend
         if isinstance(job, ComputeBatch):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
@@ -13,7 +15,7 @@ from PySide6.QtWidgets import QApplication
 
 from camviewer.errors import UsageError
 from camviewer.ui.controls import Button
-from camviewer.ui.gallery.items import GalleryItem, short_labels
+from camviewer.ui.gallery.items import GalleryItem, ShortNames
 from camviewer.ui.gallery.model import ITEM_ROLE, GalleryModel
 from camviewer.ui.gallery.pictures import PictureCache
 from camviewer.ui.gallery.query import parse
@@ -77,9 +79,28 @@ def test_a_reviewed_image_keeps_its_place_until_the_filter_is_chosen_anew(pictur
 
 
 def test_names_lose_what_all_share() -> None:
-    assert short_labels(["ISIC_0024306.jpg", "ISIC_0024307.jpg"]) == ["0024306", "0024307"]
-    assert short_labels(["lesion.png", "ruler.png"]) == ["lesion", "ruler"]
-    assert short_labels(["a_1.png"]) == ["a_1"]
+    assert short(["ISIC_0024306.jpg", "ISIC_0024307.jpg"]) == ["0024306", "0024307"]
+    assert short(["lesion.png", "ruler.png"]) == ["lesion", "ruler"]
+    assert short(["a_1.png"]) == ["a_1"]
+
+
+@given(st.lists(st.from_regex(r"[ab_]{0,3}_?[0-9]{1,2}\.png", fullmatch=True), min_size=1, max_size=8), st.data())
+def test_short_names_are_the_same_however_they_arrive(names: list[str], data: st.DataObject) -> None:
+    found, start = ShortNames(), 0
+    before: dict[int, str] = {}
+    while start < len(names):
+        end = data.draw(st.integers(start + 1, len(names)))
+        changed = found.add(dict(enumerate(names[start:end], start)))
+        assert changed or all(found.of(number) == text for number, text in before.items())
+        before = {number: found.of(number) for number in range(end)}
+        start = end
+    assert list(before.values()) == short(names)
+
+
+def short(names: list[str]) -> list[str]:
+    found = ShortNames()
+    found.add(dict(enumerate(names)))
+    return [found.of(number) for number in range(len(names))]
 
 
 def test_pictures_arrive_off_the_gui_thread_and_stay_within_the_limit(pictures, qtbot, tmp_path: Path) -> None:

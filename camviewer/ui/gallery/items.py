@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -84,16 +84,37 @@ def describe(item: GalleryItem) -> str:
     return ", ".join(words)
 
 
-def short_labels(names: Sequence[str]) -> list[str]:
-    """Return file names without ending and without the beginning that all share (``ISIC_0024306.jpg``: 0024306)."""
-    stems = [Path(name).stem for name in names]
-    if len(stems) < 2:
-        return stems
-    low, high = min(stems), max(stems)
+class ShortNames:
+    """File names without ending and without the beginning that all share (``ISIC_0024306.jpg``: 0024306)."""
+
+    def __init__(self) -> None:
+        self._stems: dict[int, str] = {}
+        self._low = self._high = ""
+        self._shared = 0
+
+    def add(self, names: Mapping[int, str]) -> bool:
+        """Take the names of further images; return whether the short name of one that was there has changed."""
+        stems = {image_id: Path(name).stem for image_id, name in names.items()}
+        if not stems:
+            return False
+        ends = [*stems.values(), *([self._low, self._high] if self._stems else [])]
+        before, known = self._shared, bool(self._stems)
+        self._stems.update(stems)
+        self._low, self._high = min(ends), max(ends)
+        self._shared = _shared_beginning(self._low, self._high) if len(self._stems) > 1 else 0
+        return known and self._shared != before
+
+    def of(self, image_id: int) -> str:
+        """Return the short name of an image that was added."""
+        stem = self._stems[image_id]
+        return stem[self._shared :] or stem
+
+
+def _shared_beginning(low: str, high: str) -> int:
+    """Return how many letters all names from `low` to `high` begin with, up to a separator: numbers stay whole."""
     shared = 0
     while shared < min(len(low), len(high)) and low[shared] == high[shared]:
         shared += 1
-    # Cut at a separator only, so that numbers stay whole.
     while shared and low[shared - 1] not in "_- .":
         shared -= 1
-    return [stem[shared:] or stem for stem in stems]
+    return shared

@@ -23,6 +23,9 @@ ITEM_ROLE = Qt.ItemDataRole.UserRole
 PICTURE_ROLE = Qt.ItemDataRole.UserRole + 1
 OUTLINE_ROLE = Qt.ItemDataRole.UserRole + 2
 
+COUNT_MS = 150
+"""How long counts may wait while a scan adds images: they take all of them into account, every time."""
+
 
 class GalleryModel(QAbstractListModel):
     """Rows that pass filter and search, in the chosen order.
@@ -56,6 +59,10 @@ class GalleryModel(QAbstractListModel):
         self._flush.setSingleShot(True)
         self._flush.setInterval(30)
         self._flush.timeout.connect(self._emit_changed)
+        self._count_soon = QTimer(self)
+        self._count_soon.setSingleShot(True)
+        self._count_soon.setInterval(COUNT_MS)
+        self._count_soon.timeout.connect(self.counts_changed)
         pictures.picture_changed.connect(self._on_picture)
 
     # --- Qt -----------------------------------------------------------------------------------------------------------
@@ -130,7 +137,11 @@ class GalleryModel(QAbstractListModel):
             for row, number in enumerate(new_rows, first):
                 self._row_of[self._items[number].id] = row
             self.endInsertRows()
-        self.counts_changed.emit()
+        if start:
+            if not self._count_soon.isActive():
+                self._count_soon.start()
+        else:
+            self.counts_changed.emit()
 
     def update_item(self, item: GalleryItem) -> None:
         """Replace one image's item. It keeps its place until the filter or the order is chosen anew, so that
