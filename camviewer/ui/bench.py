@@ -15,6 +15,7 @@ from camviewer.ui.gallery.view import Gallery
 from camviewer.ui.header import Header
 from camviewer.ui.job_board import JobBoard
 from camviewer.ui.long_job import LongJob
+from camviewer.ui.panels.agreement import AgreementPanel
 from camviewer.ui.panels.classes import ClassesPanel
 from camviewer.ui.panels.few_labels import FewLabelsPanel
 from camviewer.ui.panels.image import ImagePanel
@@ -75,6 +76,7 @@ class Bench(QObject):
         self.canvas = CanvasPanel()
         self.stage = Stage(self.canvas)
         self.few_labels = FewLabelsPanel()
+        self.agreement = AgreementPanel()
         self.classes = ClassesPanel()
         self.method = MethodPanel()
         self.threshold = ThresholdPanel()

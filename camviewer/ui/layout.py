@@ -97,7 +97,8 @@ class Layout(QWidget):
         bench = self._bench
         panels = surface(QWidget(), "panel")
         column = _column(panels)
-        for panel in (bench.few_labels, bench.classes, bench.method, bench.threshold, bench.regions, bench.image):
+        reading = (bench.few_labels, bench.agreement, bench.classes)
+        for panel in (*reading, bench.method, bench.threshold, bench.regions, bench.image):
             column.addWidget(panel)
         column.addStretch(1)
         area = QScrollArea()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from canvas_scene import blob
 from drive import pixels_shown
 from PIL import Image
 from PySide6.QtCore import Qt
@@ -18,6 +20,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from camviewer.project.records import Box
 from camviewer.project.store import Project
 from camviewer.ui.canvas.records import VIEW_MODES
+from camviewer.ui.compare.grid import Column, Row
 from camviewer.ui.main_window import MainWindow
 from camviewer.ui.settings import SettingsStore
 
@@ -184,6 +187,21 @@ def test_settings_and_recent_projects_are_remembered(window: MainWindow, folder:
     value = SettingsStore(tmp_path / "settings.json").value
     assert value.recent[0].path == str(folder / "spots.camviewer")
     assert (value.recent[0].images, value.recent[0].reviewed) == (5, 1)
+
+
+def test_numbers_stand_beside_the_comparison_alone(window: MainWindow, folder: Path, qtbot) -> None:
+    open_and_wait(window, folder, qtbot)
+    bench, page = window.bench, window.comparing.page
+    assert not bench.agreement.isVisible()
+    bench.stage.show_page(page)
+    assert bench.agreement.isVisibleTo(bench.window)
+    height, width = bench.session.current.pixels.shape[:2]
+    page.grid.set_grid([Row("cam", "CAM"), Row("gradcam", "Grad-CAM")], [Column(4, 1, "Spot", "#FF6F3C", 0.7)])
+    for method in ("cam", "gradcam"):
+        page.grid.set_map(replace(blob((width, height)), method=method))
+    qtbot.waitUntil(lambda: bench.agreement.values().get((1, 0), 0) > 0.99)
+    bench.stage.show_page(None)
+    assert not bench.agreement.isVisibleTo(bench.window)
 
 
 def test_damaged_settings_are_survived(tmp_path: Path) -> None:

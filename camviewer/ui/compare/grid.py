@@ -30,6 +30,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
+from camviewer.images.geometry import FloatMap
 from camviewer.project.records import ActivationMap
 from camviewer.regions.rules import RegionRule
 from camviewer.ui.canvas import annotate
@@ -48,6 +49,8 @@ log = logging.getLogger(__name__)
 
 LEFT, TOP, GAP, EDGE = 116, 32, 8, 12
 _OUTLINE = 1.5
+_SMALL = 128
+"""Longest side of maps that are compared by numbers."""
 _ARROWS = {
     Qt.Key.Key_Left: (0, -1),
     Qt.Key.Key_Right: (0, 1),
@@ -97,9 +100,11 @@ class CompareGrid(QWidget):
 
     Signals:
         cell_opened: (key of the row, class index) of a cell that was opened by Enter or a double click.
+        maps_changed: other maps, rows or columns are there, or another cell is chosen.
     """
 
     cell_opened = Signal(str, int)
+    maps_changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,12 +145,14 @@ class CompareGrid(QWidget):
             self.fit()
         self._describe()
         self.update()
+        self.maps_changed.emit()
 
     def forget_maps(self) -> None:
         """Empty all cells: what was computed does not answer the present choices."""
         self._cells = {}
         self._describe()
         self.update()
+        self.maps_changed.emit()
 
     def set_map(
         self,
@@ -172,6 +179,7 @@ class CompareGrid(QWidget):
         self._trace(cell)
         self._describe()
         self.update()
+        self.maps_changed.emit()
 
     def set_note(self, row: str, class_index: int, note: str) -> None:
         """Say in a cell why it is empty."""
@@ -186,6 +194,19 @@ class CompareGrid(QWidget):
     def columns(self) -> tuple[Column, ...]:
         """Return what has a column."""
         return self._columns
+
+    def chosen(self) -> tuple[Column | None, dict[int, FloatMap]]:
+        """Return the column of the chosen cell, and its maps by row, all interpolated to the same small raster."""
+        if not self._columns:
+            return None, {}
+        column = self._columns[min(self._current[1], len(self._columns) - 1)]
+        maps = {}
+        for number, row in enumerate(self._rows):
+            cell = self._cells.get((row.key, column.class_index))
+            if cell is not None and cell.heat is not None:
+                step = max(1, round(max(cell.heat.values.shape) / _SMALL))
+                maps[number] = cell.heat.values[step // 2 :: step, step // 2 :: step]
+        return column, maps
 
     def missing(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Return the rows' keys and the classes of which a map is not there, or only part of it."""
@@ -330,6 +351,7 @@ class CompareGrid(QWidget):
         self._current = place
         self._describe()
         self.update()
+        self.maps_changed.emit()
 
     def _open(self) -> None:
         row, column = self._current

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, QTimer, Slot
 from PySide6.QtWidgets import QWidget
 
 from camviewer.ui.bench import Bench
@@ -27,14 +27,28 @@ class Comparing(QObject):
         bench.threshold.rule_changed.connect(self.page.grid.set_rule)
         bench.canvas.colour_map_changed.connect(self._show_look)
         bench.canvas.opacity_changed.connect(self._show_look)
+        self._soon = QTimer(self)  # several maps arrive at once
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._show_agreement)
+        self.page.grid.maps_changed.connect(self._soon.start)
 
     @Slot(object)
     def _on_stage(self, page: QWidget | None) -> None:
         shown = page is self.page
         self._action.setChecked(shown)
         self.page.leave.setChecked(True)
+        self._bench.agreement.setVisible(shown)
         if shown:
             self._show_look()
+
+    @Slot()
+    def _show_agreement(self) -> None:
+        """Compare the maps of the chosen cell's class by numbers."""
+        if self._bench.agreement.isHidden():
+            return
+        column, maps = self.page.grid.chosen()
+        titles = [row.title for row in self.page.grid.rows()]
+        self._bench.agreement.set_maps(titles, maps, column.name if column is not None else "")
 
     @Slot()
     def _show_look(self) -> None:
