@@ -50,23 +50,24 @@ def keep_result(
         ]
         masks.append(Mask(result.mask, class_id, "auto", result.refine, result.reason))
     try:
-        run_id = project.add_run(run)
-        keeps_masks = bool(maps) and has_learnt_mask(project, image_id)
-        shown = found[0] if found and not keeps_masks else None
-        project.store_result(
-            image_id,
-            run_id=run_id,
-            top=top,
-            maps=maps,
-            boxes=boxes,
-            masks=None if keeps_masks else masks,
-            doubt=None if shown is None else shown.doubt,
-            findings=() if shown is None else shown.findings,
-        )
-        if shown is not None:
-            set_facts(project, image_id, {"attention": shown.attention})
-        if maps:
-            set_facts(project, image_id, {DISAGREEMENT: _disagreement(project, image_id, maps[0].class_index)})
+        with project.transaction():  # one wait for the disk
+            run_id = project.add_run(run)
+            keeps_masks = bool(maps) and has_learnt_mask(project, image_id)
+            shown = found[0] if found and not keeps_masks else None
+            project.store_result(
+                image_id,
+                run_id=run_id,
+                top=top,
+                maps=maps,
+                boxes=boxes,
+                masks=None if keeps_masks else masks,
+                doubt=None if shown is None else shown.doubt,
+                findings=() if shown is None else shown.findings,
+            )
+            if shown is not None:
+                set_facts(project, image_id, {"attention": shown.attention})
+            if maps:
+                set_facts(project, image_id, {DISAGREEMENT: _disagreement(project, image_id, maps[0].class_index)})
     except CamviewerError as error:
         session.said.emit(error.message, "The result is not kept", "bad")
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
@@ -36,6 +37,10 @@ STACK_BYTES = 16 << 20
 """macOS gives secondary threads 512 KiB, too little for BLAS."""
 
 JOIN_MS = 5000
+
+SWITCH_SECONDS = 0.001
+"""After so long a thread of Python hands over where another waits, the window's above all; Python's own is five times
+as long, and a handler may have to wait several times."""
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +98,8 @@ class Engine(QObject):
     Maps, exports and other work have a thread each, so an export never waits for a batch. In the first, a `LoadModel`
     goes before `ComputeMaps`, and `ComputeMaps` before `ComputeBatch`, which steps aside even within a forward pass.
 
-    Cyclic garbage is collected in the GUI thread only while an engine lives, see `camviewer.workers.garbage`.
+    While an engine lives, cyclic garbage is collected in the GUI thread only, see `camviewer.workers.garbage`, and
+    threads hand over every `SWITCH_SECONDS`.
 
     Args:
         make_backend: makes what runs the jobs, inside the thread; the torch backend when None.
@@ -137,6 +143,8 @@ class Engine(QObject):
         super().__init__(parent)
         self._make_backend = make_backend or _torch_backend
         self._garbage = GarbageGuard(self)
+        self._switch_seconds = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._lanes: dict[str, _Lane] = {}
         self._open: dict[int, Job] = {}
         self._dropped: set[int] = set()
@@ -239,6 +247,7 @@ class Engine(QObject):
         if not joined:
             log.warning("a worker thread did not end within %d ms", timeout_ms)
         self._garbage.stop()
+        sys.setswitchinterval(self._switch_seconds)
         for token, job in list(self._open.items()):
             del self._open[token]
             self.cancelled.emit(JobCancelled(token, job))
