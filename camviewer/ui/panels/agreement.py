@@ -68,9 +68,12 @@ class AgreementPanel(Section):
         values, apart = self.values(), self.measure.value() == "distance"
         self.matrix.set_values(self._names, values, apart=apart)
         defined = {pair: value for pair, value in values.items() if math.isfinite(value)}
-        if len(defined) > 1:
+        shown = {_number(value) for value in defined.values()}
+        if len(shown) > 1:
             worst = (max if apart else min)(defined, key=lambda pair: defined[pair])
             self._words.setText(f"{self._names[worst[1]]} and {self._names[worst[0]]} differ most.")
+        elif len(defined) > 1:
+            self._words.setText("No pair differs more than another.")
         else:
             self._words.setText("" if values else "Two maps of this class are needed.")
         self._words.setVisible(bool(self._words.text()))

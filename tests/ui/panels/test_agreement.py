@@ -42,6 +42,9 @@ def test_every_pair_has_its_number(panel) -> None:
     assert "CAM and Grad-CAM 1.00" in panel.matrix.accessibleDescription().replace(
         "Grad-CAM and CAM", "CAM and Grad-CAM"
     )
+    panel.set_maps(NAMES, dict.fromkeys(range(3), blob(20, 20)))
+    assert said(panel) == "No pair differs more than another."
+    panel.set_maps(NAMES, maps)
     panel.measure._buttons["distance"].click()
     assert panel.values()[2, 0] == pytest.approx(np.hypot(30, 10) / np.hypot(48, 64))
     panel.measure._buttons["iou"].click()
