@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from PySide6.QtCore import Qt
@@ -16,7 +17,7 @@ from PySide6.QtWidgets import QApplication
 from camviewer.errors import UsageError
 from camviewer.ui.controls import Button
 from camviewer.ui.gallery.items import GalleryItem, ShortNames
-from camviewer.ui.gallery.model import ITEM_ROLE, GalleryModel
+from camviewer.ui.gallery.model import ITEM_ROLE, MARKS, GalleryModel
 from camviewer.ui.gallery.pictures import PictureCache
 from camviewer.ui.gallery.query import parse
 from camviewer.ui.gallery.traits import ORDERS, TRAITS
@@ -84,6 +85,7 @@ def test_names_lose_what_all_share() -> None:
     assert short(["a_1.png"]) == ["a_1"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.from_regex(r"[ab_]{0,3}_?[0-9]{1,2}\.png", fullmatch=True), min_size=1, max_size=8), st.data())
 def test_short_names_are_the_same_however_they_arrive(names: list[str], data: st.DataObject) -> None:
     found, start = ShortNames(), 0
@@ -148,6 +150,35 @@ def test_a_wrong_search_changes_nothing_and_says_why(pictures) -> None:
     with pytest.raises(UsageError, match="Is flag meant"):
         model.set_search("falg:hair")
     assert shown(model) == [1]
+
+
+STATUSES = ("new", "computed", "reviewed")
+kinds = st.tuples(st.integers(1, 6), st.sampled_from(STATUSES), st.sampled_from([None, 0.0, 1.0]), st.integers(1, 2))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(st.lists(kinds, max_size=6), kinds, st.sets(st.integers(1, 2))), max_size=10))
+def test_counts_are_right_whatever_happens(steps: list) -> None:
+    cache = PictureCache()
+    model = GalleryModel(cache)
+    for step in steps:
+        if isinstance(step, tuple):
+            model.update_item(of(*step))
+        elif isinstance(step, set):
+            model.set_stale_runs(frozenset(step))
+        else:
+            fresh = {number: of(number, *rest) for number, *rest in step if model.item(number) is None}
+            model.add_items(list(fresh.values()))
+        items = list(model.items())
+        assert model.counts() == Counter(entry.status for entry in items)
+        for mark in MARKS:
+            assert model.marked(mark) == sum(bool(entry.values.get(mark)) for entry in items)
+            assert model.marked(mark) == sum(parse(f"{mark}:yes").matches(entry) for entry in items)
+    assert cache.close()
+
+
+def of(number: int, status: str, wrong: float | None, run: int) -> GalleryItem:
+    return item(number, status=status, values={} if wrong is None else {"wrong": wrong}, run=run)
 
 
 def test_blind_mode_shuffles_and_tells_neither_name_nor_prediction_nor_label(pictures) -> None:

@@ -23,8 +23,11 @@ ITEM_ROLE = Qt.ItemDataRole.UserRole
 PICTURE_ROLE = Qt.ItemDataRole.UserRole + 1
 OUTLINE_ROLE = Qt.ItemDataRole.UserRole + 2
 
+MARKS = ("wrong", "stale")
+"""Traits that are counted beside the status."""
+
 COUNT_MS = 150
-"""How long counts may wait while a scan adds images: they take all of them into account, every time."""
+"""How long the window's counts may wait while a scan adds images."""
 
 
 class GalleryModel(QAbstractListModel):
@@ -53,6 +56,8 @@ class GalleryModel(QAbstractListModel):
         self._order: Order = ORDERS[0]
         self._blind: list[int] | None = None
         self._stale_runs: frozenset[int] = frozenset()
+        self._statuses: Counter[Status] = Counter()
+        self._marks: Counter[str] = Counter()
         self._dirty: set[int] = set()
         self._by_path: dict[Path, int] = {}
         self._flush = QTimer(self)
@@ -109,6 +114,7 @@ class GalleryModel(QAbstractListModel):
         """Replace everything."""
         self.beginResetModel()
         self._items = [self._marked(item) for item in items]
+        self._count_anew()
         self._place = {item.id: number for number, item in enumerate(self._items)}
         self._by_path = {item.path: item.id for item in self._items}
         if self._blind is not None:
@@ -121,6 +127,8 @@ class GalleryModel(QAbstractListModel):
         """Append images found by a scan; with the standard filter and order no row moves."""
         start = len(self._items)
         self._items.extend(self._marked(item) for item in items)
+        for item in self._items[start:]:
+            self._count(item, 1)
         for number, item in enumerate(items, start):
             self._place[item.id] = number
             self._by_path[item.path] = item.id
@@ -151,6 +159,8 @@ class GalleryModel(QAbstractListModel):
             return
         before, item = self._items[number], self._marked(item)
         self._items[number] = item
+        self._count(before, -1)
+        self._count(item, 1)
         self._dirty.add(item.id)
         if not self._flush.isActive():
             self._flush.start()
@@ -162,6 +172,7 @@ class GalleryModel(QAbstractListModel):
         if runs != self._stale_runs:
             self._stale_runs = runs
             self._items = [self._marked(item) for item in self._items]
+            self._count_anew()
             if self._rows:
                 self.dataChanged.emit(self.index(0), self.index(len(self._rows) - 1))
             self.counts_changed.emit()
@@ -191,11 +202,24 @@ class GalleryModel(QAbstractListModel):
 
     def counts(self) -> Counter[Status]:
         """Return how many images have each status."""
-        return Counter(item.status for item in self._items)
+        return +self._statuses
 
-    def count(self, query: Query) -> int:
-        """Return how many images pass a query."""
-        return sum(query.matches(item) for item in self._items)
+    def marked(self, mark: str) -> int:
+        """Return how many images carry one of `MARKS`."""
+        return self._marks[mark]
+
+    def _count_anew(self) -> None:
+        self._statuses.clear()
+        self._marks.clear()
+        for item in self._items:
+            self._count(item, 1)
+
+    def _count(self, item: GalleryItem, by: int) -> None:
+        """Keep count of items as they come and go: with ten thousand, counting them all would be felt."""
+        self._statuses[item.status] += by
+        for mark in MARKS:
+            if item.values.get(mark):
+                self._marks[mark] += by
 
     def total(self) -> int:
         """Return the number of images."""

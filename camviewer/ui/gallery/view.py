@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from camviewer.ui.choices import Chip
 from camviewer.ui.controls import Button, ElidedLabel, IconButton, bind_action, label, name_control, surface
 from camviewer.ui.gallery.items import UNREVIEWED, GalleryItem
-from camviewer.ui.gallery.model import GalleryModel
+from camviewer.ui.gallery.model import MARKS, GalleryModel
 from camviewer.ui.gallery.pictures import PictureCache
 from camviewer.ui.gallery.query import Query, parse
 from camviewer.ui.gallery.search import SearchField
@@ -258,8 +258,8 @@ class Gallery(QWidget):
                 number = total
             elif name == "unreviewed":
                 number = sum(counts[status] for status in UNREVIEWED)
-            elif name in ("wrong", "stale"):
-                number = self.model.count(self._queries[name]) if not (name == "wrong" and self.model.blind) else 0
+            elif name in MARKS:
+                number = self.model.marked(name) if not (name == "wrong" and self.model.blind) else 0
             else:
                 number = counts[name]  # type: ignore[index]
             chip = self._chips[name]
