@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-from collections.abc import Callable, Generator, Iterator, Sequence
+import secrets
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,13 @@ from camviewer.pipeline.settings import ExplainSettings
 
 log = logging.getLogger(__name__)
 
+PATIENCE = {
+    "RAY_gcs_server_port_wait_time_s": "180",
+    "RAY_raylet_start_wait_time_s": "180",
+    "RAY_worker_register_timeout_seconds": "300",
+}
+"""How long Ray waits for its own processes: its defaults of 10 to 60 s are too short for a busy machine."""
+
 Row = Explained | Failure
 Batch = dict[str, Any]
 
@@ -39,6 +47,8 @@ def on_cluster(workers: int | None = None) -> RowSource:
     Raises:
         UsageError: when Ray is not installed.
     """
+    if not os.environ.get("RAY_ADDRESS"):
+        os.environ.update(own_environment(os.environ))  # before Ray is imported, which is when it reads most of them
     try:
         import ray
         import ray.data  # noqa: F401
@@ -145,10 +155,23 @@ def _results(
             ray.shutdown()
 
 
+def own_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """Return what a cluster that is started here needs beside the variables that are `given`.
+
+    Its token, which keeps other users of the machine out, is one of this process: otherwise Ray writes one into the
+    home folder, and its processes end at once where they do not find it there. Whether tokens are asked for is left to
+    Ray (from 2.59 on they are), since it may have read its settings already.
+    """
+    needed = {name: value for name, value in PATIENCE.items() if name not in given}
+    if not any(name.startswith("RAY_AUTH_") for name in given):
+        needed["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    return needed
+
+
 def _start(ray: Any) -> None:
     """Join the cluster of ``RAY_ADDRESS``, or start one here; once more where a busy machine was too slow for Ray."""
     address = os.environ.get("RAY_ADDRESS")
-    where = {} if address else {"include_dashboard": False}
+    where = {} if address else {"address": "local", "include_dashboard": False}
     tries = 1 if address else 2
     for number in range(1, tries + 1):
         try:

@@ -132,6 +132,14 @@ def test_the_engine_needs_ray_to_be_there(monkeypatch: pytest.MonkeyPatch) -> No
         cluster.on_cluster()
 
 
+def test_a_cluster_of_its_own_gets_time_and_a_token_and_what_is_set_stands() -> None:
+    mine, other = cluster.own_environment({}), cluster.own_environment({})
+    assert {name: mine.get(name) for name in cluster.PATIENCE} == cluster.PATIENCE
+    assert len(mine["RAY_AUTH_TOKEN"]) == 64
+    assert mine["RAY_AUTH_TOKEN"] != other["RAY_AUTH_TOKEN"]
+    assert cluster.own_environment({**cluster.PATIENCE, "RAY_AUTH_MODE": "disabled"}) == {}
+
+
 class Ray(ModuleType):
     """As much of Ray as runs in this process: it starts at a certain try or never, and maps a table or stops."""
 
