@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from camviewer import app  # noqa: E402
 from camviewer.catalogue.actions import ACTIONS  # noqa: E402
 from camviewer.catalogue.methods import METHODS  # noqa: E402
 from camviewer.catalogue.parameters import Parameter  # noqa: E402
@@ -75,7 +76,15 @@ def keys_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-EXPLAIN_JSON = """
+AFTERWORD = """
+## Several machines
+
+`explain --engine ray` (`pip install camviewer[ray]`) gives the images out over a Ray cluster in the groups that one machine would form;
+each of its processes loads the network once. `RAY_ADDRESS` names a cluster, whose machines have to see images and weights under the
+same path; without it one is started on this machine, with a token of its own, and ended afterwards. The files are those of
+`--engine local`; maps differ by rounding alone, at most 1e-5 of an image's largest value in the tests. A process that dies is replaced and its group
+computed again.
+
 ## A network of your own
 
 `--model net.py --weights FILE --trust-code` takes what `build()` in `net.py` returns, a `torch.nn.Module`, and loads the
@@ -113,6 +122,25 @@ Exit status: 0, 1 when something failed on the way, 2 for wrong arguments, 130 a
 """
 
 
+def options(parser: argparse.ArgumentParser) -> list[str]:
+    """Return a table of what a parser takes."""
+    lines = ["| Option | |", "|---|---|"]
+    for action in parser._actions:
+        if action.help == argparse.SUPPRESS or action.dest == "help" or isinstance(action, argparse._SubParsersAction):
+            continue
+        value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else "")
+        if action.option_strings:
+            takes = action.nargs != 0
+            value = value or (action.dest.upper() if takes else "")
+            head = ", ".join(action.option_strings) + (f" {value}" if takes else "")
+        else:
+            head = str(value or action.dest.upper())
+        words = (action.help or "").replace("%(default)s", str(action.default)).replace("%%", "%")
+        cells = (cell.replace("|", "\\|") for cell in (f"`{head}`", words))
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
 def command_line_page() -> str:
     """Return docs/command-line.md."""
     parser = build_parser()
@@ -124,26 +152,19 @@ def command_line_page() -> str:
         NOTE,
         "",
         "`camviewer-cli COMMAND`, or `camviewer COMMAND`; no display is needed. Options that take several values may be",
-        "repeated or comma-separated. `camviewer [PATH ...]` without a command opens the window.",
+        "repeated or comma-separated. Without a command `camviewer-cli` takes",
+        "",
+        *options(parser),
+        "",
+        "## The window",
+        "",
+        "`camviewer` without a command opens the window. It takes the options above, and",
+        "",
+        *options(app.build_parser()),
     ]
     for name, command in commands.choices.items():
-        lines += ["", f"## {name}", "", f"{shown.get(name, '')}", "", "| Option | |", "|---|---|"]
-        for action in command._actions:
-            if action.help == argparse.SUPPRESS or "--help" in action.option_strings:
-                continue
-            value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else "")
-            if action.option_strings:
-                takes = action.nargs != 0
-                value = value or (action.dest.upper() if takes else "")
-                head = ", ".join(action.option_strings) + (f" {value}" if takes else "")
-            else:
-                head = str(value or action.dest.upper())
-            cells = (
-                head.replace("|", "\\|"),
-                (action.help or "").replace("%(default)s", str(action.default)).replace("%%", "%").replace("|", "\\|"),
-            )
-            lines.append(f"| `{cells[0]}` | {cells[1]} |")
-    return "\n".join(lines) + "\n" + EXPLAIN_JSON
+        lines += ["", f"## {name}", "", shown.get(name, ""), "", *options(command)]
+    return "\n".join(lines) + "\n" + AFTERWORD
 
 
 PAGES = {"methods.md": methods_page, "keys.md": keys_page, "command-line.md": command_line_page}

@@ -20,6 +20,13 @@ def test_built_pages_are_current(name: str) -> None:
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == pages[name](), "run scripts/build_docs.py"
 
 
+def test_every_option_says_what_it_is_for() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(.*)` \|(.*)\|$", page, re.MULTILINE)
+    assert len(rows) > 200
+    assert [option for option, words in rows if not words.strip()] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_links_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")

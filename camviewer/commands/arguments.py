@@ -20,6 +20,7 @@ from camviewer.images.geometry import RESIZE_MODES
 from camviewer.models.records import LoadRequest
 
 PRECISIONS = ("exact", "fast")
+DEVICE_HELP = "auto (default, the best there is), cpu, cuda, cuda:N or mps"
 
 
 class Parser(argparse.ArgumentParser):
@@ -189,7 +190,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         type=device,
         default="auto",
         metavar="NAME",
-        help="auto (default, the best there is), cpu, cuda, cuda:N or mps",
+        help=DEVICE_HELP,
     )
     group.add_argument("--precision", choices=PRECISIONS, default="exact", help="exact is float32 (default)")
     group.add_argument("--input-size", type=whole, metavar="N", help="side of the network's input in pixels")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from camviewer.catalogue.comparison import BY_NAME, MEASURES
 from camviewer.catalogue.methods import BY_NAME as METHODS
-from camviewer.commands.arguments import device, seed
+from camviewer.commands.arguments import DEVICE_HELP, device, seed
 from camviewer.commands.console import ProgressLine, count, say, warn
 from camviewer.commands.interrupt import INTERRUPTED, interruptible
 from camviewer.errors import Cancelled, UsageError
@@ -50,8 +50,8 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--mosaics", type=_count, default=100, metavar="N", help="for grid pointing (default: 100)")
     parser.add_argument("--no-controls", action="store_true", help="without random weights and centre Gaussian")
-    parser.add_argument("--device", type=device, default="auto")
-    parser.add_argument("--seed", type=seed, default=0)
+    parser.add_argument("--device", type=device, default="auto", metavar="NAME", help=DEVICE_HELP)
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of random weights and mosaics (default: 0)")
     parser.add_argument("--json", action="store_true", help="everything, for programs")
     parser.add_argument("--out", type=Path, metavar="DIR", help="also write table, maps and curves as files")
     parser.add_argument("--sheet", type=_count, default=6, metavar="N", help="images on the sheet of maps (default: 6)")

@@ -22,7 +22,7 @@ def add_parser(commands: Any) -> None:
         description="Export a project (the file, or the folder it lies in) or a folder that explain wrote.",
         epilog=format_help(),
     )
-    parser.add_argument("source", type=Path, metavar="PROJECT|EXPLAIN_DIR")
+    parser.add_argument("source", type=Path, metavar="PROJECT|EXPLAIN_DIR", help="what is exported")
     parser.add_argument("--format", required=True, choices=tuple(BY_NAME), metavar="NAME", help=", ".join(BY_NAME))
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the result")
     parser.add_argument(

@@ -27,13 +27,19 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("data", type=Path, metavar="PROJECT|FOLDER|CSV", help="labelled pictures")
     parser.add_argument("--masks", type=Path, metavar="DIR", help="masks (default for a project: the reviewed ones)")
-    parser.add_argument("--images", type=Path, help="where the pictures of a CSV file lie (default: beside it)")
-    parser.add_argument("--column", help="column of a CSV file that holds the class")
-    parser.add_argument("--epochs", type=whole, default=12)
-    parser.add_argument("--batch-size", type=whole, default=16)
-    parser.add_argument("--lr", type=float, default=1e-3, help="learning rate (default: 0.001)")
-    parser.add_argument("--mask-weight", type=float, default=10.0, help="of the masks in the loss (default: 10)")
-    parser.add_argument("--mining-weight", type=float, default=1.0, help="of the erased object (default: 1)")
+    parser.add_argument(
+        "--images", type=Path, metavar="DIR", help="where the pictures of a CSV file lie (default: beside it)"
+    )
+    parser.add_argument("--column", metavar="NAME", help="column of a CSV file that holds the class")
+    parser.add_argument("--epochs", type=whole, default=12, metavar="N", help="rounds over all pictures (default: 12)")
+    parser.add_argument("--batch-size", type=whole, default=16, metavar="N", help="pictures of a step (default: 16)")
+    parser.add_argument("--lr", type=float, default=1e-3, metavar="RATE", help="learning rate (default: 0.001)")
+    parser.add_argument(
+        "--mask-weight", type=float, default=10.0, metavar="X", help="of the masks in the loss (default: 10)"
+    )
+    parser.add_argument(
+        "--mining-weight", type=float, default=1.0, metavar="X", help="of the erased object (default: 1)"
+    )
     parser.add_argument("--validation", type=fraction, default=0.3, metavar="SHARE", help="share that judges")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the new checkpoint")
     add_model_options(parser)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from camviewer.commands.arguments import device, fraction, seed, whole
+from camviewer.commands.arguments import DEVICE_HELP, device, fraction, seed, whole
 from camviewer.commands.console import ProgressLine, count, say, warn
 from camviewer.commands.interrupt import INTERRUPTED, interruptible
 from camviewer.errors import Cancelled, UsageError
@@ -42,6 +42,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--steps",
         type=whole,
+        metavar="N",
         help=f"of the training (default: {defaults.steps}; {NEXT_STEPS} when it goes on from an earlier round)",
     )
     parser.add_argument(
@@ -51,8 +52,10 @@ def add_parser(commands: Any) -> None:
         metavar="SHARE",
         help="share of the automatic masks, least doubtful first, to learn from (default: %(default)s)",
     )
-    parser.add_argument("--device", type=device, default="auto")
-    parser.add_argument("--seed", type=seed, default=0)
+    parser.add_argument("--device", type=device, default="auto", metavar="NAME", help=DEVICE_HELP)
+    parser.add_argument(
+        "--seed", type=seed, default=0, metavar="N", help="of weights, order and augmentation (default: 0)"
+    )
     parser.set_defaults(run=run)
 
 

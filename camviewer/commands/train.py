@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from camviewer.catalogue.architectures import architecture
 from camviewer.catalogue.training import BACKGROUND, MOSAICS
-from camviewer.commands.arguments import architecture_help, device, fraction, seed, weights, whole
+from camviewer.commands.arguments import DEVICE_HELP, architecture_help, device, fraction, seed, weights, whole
 from camviewer.commands.console import say, warn
 from camviewer.errors import UsageError
 from camviewer.training.settings import PLAIN, Augmentation, TrainSettings, new_options, usual_rate
@@ -31,23 +31,40 @@ def add_parser(commands: Any) -> None:
         epilog=architecture_help(),
     )
     parser.add_argument("data", type=Path, metavar="FOLDER|CSV|PROJECT", help="labelled pictures")
-    parser.add_argument("--arch", help="architecture (default: that of --weights, else camnet, small, with fine maps)")
+    parser.add_argument(
+        "--arch", metavar="ARCH", help="architecture (default: that of --weights, else camnet, small, with fine maps)"
+    )
     parser.add_argument("--head", choices=("gap", "gmp"), default="gap", help="global pooling (default: gap, the mean)")
     parser.add_argument("--finer", type=int, default=0, metavar="N", help="undo the last N halvings of the resolution")
-    parser.add_argument("--weights", type=weights, help="start from a file or torchvision:NAME")
-    parser.add_argument("--images", type=Path, help="where the pictures of a CSV file lie (default: beside it)")
-    parser.add_argument("--column", help="column of a CSV file that holds the class")
-    parser.add_argument("--epochs", type=whole, default=20)
-    parser.add_argument("--batch-size", type=whole, default=32)
-    parser.add_argument("--lr", type=float, help="highest learning rate (default: 0.001; 0.0005 with --weights)")
-    parser.add_argument("--schedule", choices=("one_cycle", "constant"), default="one_cycle")
+    parser.add_argument("--weights", type=weights, metavar="FILE", help="start from a file or torchvision:NAME")
+    parser.add_argument(
+        "--images", type=Path, metavar="DIR", help="where the pictures of a CSV file lie (default: beside it)"
+    )
+    parser.add_argument("--column", metavar="NAME", help="column of a CSV file that holds the class")
+    parser.add_argument("--epochs", type=whole, default=20, metavar="N", help="rounds over all pictures (default: 20)")
+    parser.add_argument("--batch-size", type=whole, default=32, metavar="N", help="pictures of a step (default: 32)")
+    parser.add_argument(
+        "--lr", type=float, metavar="RATE", help="highest learning rate (default: 0.001; 0.0005 with --weights)"
+    )
+    parser.add_argument(
+        "--schedule",
+        choices=("one_cycle", "constant"),
+        default="one_cycle",
+        help="of the learning rate: up and down again once (default), or the same throughout",
+    )
     parser.add_argument(
         "--input-size",
         type=whole,
+        metavar="N",
         help="side of the input (default: the architecture's own, less for smaller pictures)",
     )
     parser.add_argument("--only-head", action="store_true", help="train the last layer alone")
-    parser.add_argument("--class-weights", choices=("balanced", "sqrt", "none"), default="balanced")
+    parser.add_argument(
+        "--class-weights",
+        choices=("balanced", "sqrt", "none"),
+        default="balanced",
+        help="by the inverse of how many pictures a class has (default), by its root, or all the same",
+    )
     parser.add_argument("--no-augmentation", action="store_true", help="show the pictures as they are")
     parser.add_argument(
         "--background",
@@ -68,9 +85,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--validation", type=fraction, default=0.2, metavar="SHARE", help="share that judges")
     parser.add_argument("--patience", type=int, default=0, metavar="N", help="stop after N epochs without gain")
     parser.add_argument("--save-every", type=int, default=0, metavar="N", help="keep a checkpoint every N epochs")
-    parser.add_argument("--device", type=device, default="auto")
-    parser.add_argument("--seed", type=seed, default=0)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoints")
+    parser.add_argument("--device", type=device, default="auto", metavar="NAME", help=DEVICE_HELP)
+    parser.add_argument(
+        "--seed", type=seed, default=0, metavar="N", help="of weights, order and augmentation (default: 0)"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the checkpoints")
     parser.set_defaults(run=run)
 
 
