@@ -62,28 +62,29 @@ def installed() -> dict[str, str]:
 
 
 def known_troubles(found: Mapping[str, str], *, python: tuple[int, ...] = sys.version_info[:2]) -> list[Finding]:
-    """Return combinations of versions that are known not to work. Quick; used by the window when it starts.
+    """Return what is known not to work by its versions alone; nothing is imported.
 
     Args:
         found: version by package name, as of `installed`.
         python: version of the interpreter.
     """
     troubles = []
+    essentials = "PySide6-Essentials" if python >= (3, 12) else '"PySide6-Essentials<6.12"'
     qt = next((found[name] for name in PYSIDE if name in found), "")
     if not qt:
-        troubles.append(Finding("PySide6", "error", "PySide6 is missing", "pip install PySide6-Essentials"))
+        troubles.append(Finding("PySide6", "error", "PySide6 is missing", _pip(f"install {essentials}")))
     elif _number(qt) >= (6, 12) and python < (3, 12):
         troubles.append(
             Finding(
                 "PySide6",
                 "error",
                 f"PySide6 {qt} ends the program after some hundred signals on Python {python[0]}.{python[1]}",
-                "pip install 'PySide6-Essentials<6.12', or use Python 3.12 or newer",
+                f"{_pip(f'install {essentials}')}, or use Python 3.12 or newer",
             )
         )
     elif _number(qt) in {(6, 11, 0), (6, 11, 1)}:
         troubles.append(
-            Finding("PySide6", "warning", f"PySide6 {qt} misplaces docks", "pip install -U PySide6-Essentials")
+            Finding("PySide6", "warning", f"PySide6 {qt} misplaces docks", _pip(f"install -U {essentials}"))
         )
     if all(name in found for name in PYSIDE) and len({found[name] for name in PYSIDE}) > 1:
         troubles.append(
@@ -91,31 +92,28 @@ def known_troubles(found: Mapping[str, str], *, python: tuple[int, ...] = sys.ve
                 "PySide6",
                 "error",
                 f"PySide6 {found['PySide6']} and PySide6-Essentials {found['PySide6-Essentials']} share one folder",
-                "pip uninstall PySide6 PySide6-Addons PySide6-Essentials, then pip install PySide6-Essentials",
+                _pip("uninstall -y PySide6 PySide6-Addons PySide6-Essentials", f"install {essentials}"),
             )
         )
     opencv = [name for name in OPENCV if name in found]
+    headless = _pip(f"uninstall -y {' '.join(opencv)}", "install opencv-python-headless")
     if len(opencv) > 1:
         troubles.append(
             Finding(
                 "OpenCV",
                 "error",
                 f"{' and '.join(opencv)} overwrite each other, and one brings Qt plugins of its own",
-                f"pip uninstall {' '.join(opencv)}, then pip install opencv-python-headless",
+                headless,
             )
         )
     elif opencv and not opencv[0].endswith("headless"):
         troubles.append(
-            Finding(
-                "OpenCV",
-                "warning",
-                f"{opencv[0]} brings Qt plugins that can clash with PySide6",
-                f"pip uninstall {opencv[0]}, then pip install opencv-python-headless",
-            )
+            Finding("OpenCV", "warning", f"{opencv[0]} brings Qt plugins that can clash with PySide6", headless)
         )
     torch, vision = found.get("torch", ""), found.get("torchvision", "")
     if not torch or not vision:
-        troubles.append(Finding("torch", "error", "torch or torchvision is missing", "pip install torch torchvision"))
+        missing = "torch or torchvision is missing"
+        troubles.append(Finding("torch", "error", missing, _pip("install torch torchvision")))
     else:
         if _number(torch) < (2, 10):
             troubles.append(
@@ -123,11 +121,11 @@ def known_troubles(found: Mapping[str, str], *, python: tuple[int, ...] = sys.ve
                     "torch",
                     "error",
                     f"torch {torch} can be made to run code by a weights file",
-                    "pip install -U torch torchvision",
+                    _pip("install -U torch torchvision"),
                 )
             )
         if _build(torch) != _build(vision):
-            troubles.append(_from_different_builds(_different_builds(found)))
+            troubles.append(_different_builds(found))
     return troubles
 
 
@@ -135,9 +133,15 @@ def self_check() -> list[Finding]:
     """Return everything worth knowing about this installation, troubles included. Imports torch; takes seconds."""
     found = installed()
     troubles = known_troubles(found)
-    torch_findings = list(_torch(troubles))
-    if not any(finding.state == "error" for finding in torch_findings):
-        troubles = [trouble for trouble in troubles if trouble.text != _different_builds(found)]  # they do get along
+    clash = _different_builds(found)
+    failure = _import_failure()
+    if not failure and clash in troubles:
+        troubles.remove(clash)  # they do get along
+    elif "torchvision::nms" in failure and clash not in troubles:
+        troubles.append(clash)
+    elif failure and clash not in troubles and found.get("torch") and found.get("torchvision"):
+        cure = _pip("install --force-reinstall torch torchvision")
+        troubles.append(Finding("torch", "error", f"torch cannot be imported: {failure}", cure))
     version = versions()
     lines = [
         Finding("camviewer", "ok", version["camviewer"]),
@@ -146,7 +150,7 @@ def self_check() -> list[Finding]:
     names = [name for name in found if name not in {"torch", "torchvision"}]
     lines += [Finding(name, "ok", version[name]) for name in ("torch", "torchvision") if version[name]]
     lines += [Finding(name, "ok", found[name]) for name in names]
-    lines += torch_findings
+    lines += [] if failure else _devices()
     lines.append(Finding("Memory", "ok", f"{_gigabytes(total_memory())}, {cores()} processor cores"))
     lines.append(_qt_platform())
     lines += list(_folders())
@@ -154,40 +158,37 @@ def self_check() -> list[Finding]:
     return lines
 
 
-def _torch(troubles: list[Finding]) -> Iterator[Finding]:
+def _import_failure() -> str:
+    """Return why torch and torchvision cannot be imported, in one line; empty if they can."""
     try:
         import torch  # noqa: F401
         import torchvision  # noqa: F401
     except Exception as error:  # a broken installation raises anything
-        if "torchvision::nms" in str(error) and not any(t.text == _different_builds(installed()) for t in troubles):
-            yield _from_different_builds(_different_builds(installed()))
-        else:
-            yield Finding(
-                "torch",
-                "error",
-                f"torch cannot be imported: {' '.join(str(error).split())[:200]}",
-                "pip install --force-reinstall torch torchvision",
-            )
-        return
+        return " ".join(str(error).split())[:200] or type(error).__name__
+    return ""
+
+
+def _devices() -> Iterator[Finding]:
     for index, device in enumerate(find_devices()):
         memory = f", {_gigabytes(device.memory)}" if device.memory and device.name != "cpu" else ""
         chosen = " (used by --device auto)" if index == 0 else ""
         yield Finding("Device", "ok", f"{device.name}: {device.title}{memory}{chosen}")
 
 
-def _different_builds(found: Mapping[str, str]) -> str:
-    return (
-        f"torch {found.get('torch')} and torchvision {found.get('torchvision')} are of different builds, "
-        "so torchvision does not load"
-    )
+def _pip(*steps: str) -> str:
+    """Return the commands that cure, one after the other, for the very Python that this runs on."""
+    if getattr(sys, "frozen", False):
+        return "install camviewer anew"
+    return ", then ".join(f"{subprocess.list2cmdline([sys.executable])} -m pip {step}" for step in steps)
 
 
-def _from_different_builds(text: str) -> Finding:
+def _different_builds(found: Mapping[str, str]) -> Finding:
     return Finding(
         "torch",
         "error",
-        text,
-        "pip uninstall torch torchvision, then pip install torch torchvision from one index",
+        f"torch {found.get('torch')} and torchvision {found.get('torchvision')} are of different builds, "
+        "so torchvision does not load",
+        f"{_pip('uninstall -y torch torchvision', 'install torch torchvision')}, both from one index",
     )
 
 
@@ -220,10 +221,11 @@ def _qt_platform() -> Finding:
 def _qt_cure() -> str:
     if platform.system() == "Linux":
         return (
-            "apt-get install libgl1 libegl1 libglib2.0-0 libxkbcommon0 libxkbcommon-x11-0 libfontconfig1 libdbus-1-3 "
+            "sudo apt-get install --no-install-recommends libgl1 libegl1 libglib2.0-0 libxkbcommon0 "
+            "libxkbcommon-x11-0 libfontconfig1 libdbus-1-3 "
             "libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0"
         )
-    return "pip install --force-reinstall PySide6-Essentials"
+    return _pip("install --force-reinstall PySide6-Essentials")
 
 
 def _folders() -> Iterable[Finding]:

@@ -31,13 +31,23 @@ def test_a_good_combination_has_no_troubles():
 @pytest.mark.parametrize(
     ("found", "python", "topic", "cure"),
     [
-        (GOOD, (3, 11), "PySide6", "<6.12"),
+        (GOOD, (3, 11), "PySide6", '-m pip install "PySide6-Essentials<6.12", or use Python 3.12'),
         (changed(PySide6_Essentials="6.11.1"), (3, 13), "PySide6", "-U PySide6-Essentials"),
         (changed(PySide6_Essentials=""), (3, 13), "PySide6", "pip install PySide6-Essentials"),
-        (changed(PySide6="6.11.3"), (3, 13), "PySide6", "pip uninstall PySide6"),
-        (changed(opencv_python="5.0.0"), (3, 13), "OpenCV", "pip uninstall"),
+        (
+            changed(PySide6="6.11.3"),
+            (3, 13),
+            "PySide6",
+            "pip uninstall -y PySide6 PySide6-Addons PySide6-Essentials, then ",
+        ),
+        (
+            changed(opencv_python="5.0.0"),
+            (3, 13),
+            "OpenCV",
+            "pip uninstall -y opencv-python-headless opencv-python, then ",
+        ),
         (changed(opencv_python_headless="", opencv_python="5.0"), (3, 13), "OpenCV", "headless"),
-        (changed(torch="2.13.0+cpu"), (3, 13), "torch", "from one index"),
+        (changed(torch="2.13.0+cpu"), (3, 13), "torch", "pip install torch torchvision, both from one index"),
         (changed(torch="2.9.1"), (3, 13), "torch", "-U torch"),
         (changed(torchvision=""), (3, 13), "torch", "pip install torch torchvision"),
     ],
@@ -47,6 +57,39 @@ def test_a_bad_combination_is_named_with_its_cure(found, python, topic, cure):
     assert trouble.topic == topic
     assert trouble.state in {"warning", "error"}
     assert cure in trouble.cure
+
+
+@pytest.mark.parametrize(
+    ("versions", "failure", "troubles"),
+    [
+        ({}, "", []),
+        ({"torch": "2.15.0+cpu"}, "", []),  # another tag, and yet they load
+        ({"torch": "2.15.0+cpu"}, "operator torchvision::nms does not exist", ["different builds"]),
+        ({"torch": "2.14.0"}, "operator torchvision::nms does not exist", ["different builds"]),
+        ({}, "libcudart.so.13: cannot open", ["torch cannot be imported: libcudart.so.13: cannot open"]),
+        ({"torch": ""}, "No module named 'torch'", ["missing"]),
+    ],
+)
+def test_what_torch_does_decides(versions, failure, troubles, monkeypatch):
+    """One cause is told once, with one cure."""
+    monkeypatch.setattr(selfcheck, "installed", lambda: changed(**versions))
+    monkeypatch.setattr(selfcheck, "_import_failure", lambda: failure)
+    monkeypatch.setattr(selfcheck, "known_troubles", lambda found: known_troubles(found, python=(3, 13)))
+    found = selfcheck.self_check()
+    wrong = [finding for finding in found if finding.state != "ok" and finding.topic == "torch"]
+    assert len(wrong) == len(troubles), wrong
+    assert all(words in finding.text for finding, words in zip(wrong, troubles, strict=True))
+    assert all(finding.cure for finding in wrong)
+    assert any(finding.topic == "Device" for finding in found) == (not failure)
+
+
+def test_a_cure_is_for_the_python_that_runs(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/home/a b/.venv/bin/python")
+    (trouble,) = known_troubles(changed(PySide6_Essentials=""), python=(3, 13))
+    assert trouble.cure == '"/home/a b/.venv/bin/python" -m pip install PySide6-Essentials'
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    (trouble,) = known_troubles(changed(PySide6_Essentials=""), python=(3, 13))
+    assert "pip" not in trouble.cure
 
 
 def test_this_installation_is_seen():
