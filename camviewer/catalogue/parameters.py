@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,7 +60,7 @@ class Parameter:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             low = self.minimum is not None and value < self.minimum
             high = self.maximum is not None and value > self.maximum
-            if low or high or value != value:
+            if low or high:
                 raise UsageError(f"{self.title} needs {self._expected()}, not {text}.")
         return value
 
@@ -73,13 +74,11 @@ class Parameter:
             if lowered in {"0", "false", "no", "off"}:
                 return False
             raise ValueError(text)
-        if self.kind == "int":
+        if self.kind in {"int", "float"}:
             number = float(text)
-            if number != int(number):
+            if not math.isfinite(number) or (self.kind == "int" and number != int(number)):
                 raise ValueError(text)
-            return int(number)
-        if self.kind == "float":
-            return float(text)
+            return int(number) if self.kind == "int" else number
         if str(text) not in self.choices:
             raise ValueError(text)
         return str(text)

@@ -6,11 +6,12 @@ import plistlib
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from camviewer import desktop
-from camviewer.desktop import macos, windows
+from camviewer.desktop import linux, macos, windows
 from camviewer.errors import CamviewerError
 
 COMMAND = ["/opt/o'brien ü/camviewer", "-m", "cam viewer"]
@@ -21,6 +22,49 @@ def test_the_system_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setenv("HOME", str(tmp_path))
     assert all(tmp_path in path.parents for path in desktop.install())
     assert [path.name for path in desktop.remove()] == ["camviewer.app"]
+
+
+@pytest.mark.parametrize(("system", "name"), [("win32", "windows"), ("darwin", "macos"), ("linux", "linux")])
+def test_each_system_has_its_module(system: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    assert desktop._system().__name__ == f"camviewer.desktop.{name}"
+
+
+def test_the_installed_program_is_started_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is a script, by the script; in a checkout by the module."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "elsewhere"))
+    assert desktop.start_command() == [str(folder / "python"), "-m", "camviewer"]
+    script = folder / "camviewer"
+    script.write_text("#!/bin/sh\n")
+    assert desktop.start_command() == [str(folder / "python"), "-m", "camviewer"], "it cannot be started"
+    script.chmod(0o755)
+    assert desktop.start_command() == [str(script)]
+
+
+@pytest.mark.parametrize("module", [macos, windows, linux])
+def test_what_cannot_be_removed_is_one_sentence(
+    module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "APPDATA", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    place = {
+        macos: macos.bundle_path(),
+        windows: windows.shortcut_path(),
+        linux: tmp_path / "applications" / f"{desktop.APP_ID}.desktop",
+    }[module]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("")
+
+    def refuse(*_arguments: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(macos.shutil, "rmtree", refuse)
+    with pytest.raises(CamviewerError, match="cannot be removed: Permission denied"):
+        module.remove()
 
 
 def test_the_bundle_runs_the_command_and_can_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
