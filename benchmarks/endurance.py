@@ -42,6 +42,8 @@ from camviewer.workers.jobs import LoadRequest  # noqa: E402
 ROUNDS = 10
 METHODS = ("gradcam", "gradcampp", "hirescam", "layercam", "xgradcam", "eigengradcam", "eigencam")
 FORMATS = ("coco", "masks", "voc", "labelme", "yolo-segmentation")
+PATIENCE_S = 3600
+"""For one step; long, since the run may be held while others measure."""
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
@@ -75,7 +77,11 @@ def main() -> int:
     done = dict.fromkeys(("shown", "maps", "edits", "undone", "exports", "networks", "cancelled"), 0)
     with workplace(given.images, most=max(20, int(2000 * given.scale))) as folder:
         day = Day(folder, given.checkpoints, given.scale, samples, done, rounds=ROUNDS * given.days)
-        status = run(["--safe-mode", str(folder / "images"), "--model", str(given.checkpoints[0])], day.script)
+        status = run(
+            ["--safe-mode", str(folder / "images"), "--model", str(given.checkpoints[0])],
+            day.script,
+            patience=PATIENCE_S,
+        )
     print("round  minutes    memory  allocated  thumbnails  files  threads")
     for found in samples:
         print(

@@ -1,6 +1,6 @@
 """Do the tests notice? Seeds one small fault at a time into a copy of the project and runs the tests beside it.
 
-    python scripts/seed_faults.py [--room cam|regions|formats] [--only WORD]
+    python scripts/seed_faults.py [--room cam|models|regions|formats] [--only WORD] [--part 1/4]
 
 The faults of `FAULTS` were chosen by reading the rooms where a wrong number does most harm, before it was known which
 of them the tests catch. Exit status 0 when at least `GOAL` of them are caught and none is stale.
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 GOAL = 0.8
 LIMIT_S = 240
 """A fault that makes its tests run longer than this counts as caught."""
-ROOMS = ("cam", "regions", "formats")
+ROOMS = ("cam", "models", "regions", "formats")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,16 @@ FAULTS = (
           "cam/test_units.py"),
     Fault("hooks stay after the block", "cam/taps.py", "        for handle in handles:\n            handle.remove()",
           "        handles.clear()", "cam/test_explainer.py cam/test_exact.py"),
+    Fault("folded cells keep their step", "models/operations.py", "window(kernel=size, stride=size, padding=0)",
+          "window(kernel=size, stride=1, padding=0)", "models/test_trace.py"),
+    Fault("cut counted from the edge", "models/operations.py", ".sliced(start, step)", ".sliced(0, step)",
+          "models/test_trace.py"),
+    Fault("tokens before the grid forgotten", "models/trace.py", "prefix + dim[0].prefix", "dim[0].prefix",
+          "models/test_trace.py"),
+    Fault("poolings of other outputs count", "models/trace.py", " if pooling.result in leading", "",
+          "cam/test_heads.py"),
+    Fault("products do not tell where channels are", "models/operations.py",
+          "    elif product:\n        _note_above(above)", "    elif product:\n        pass", "models/test_trace.py"),
     Fault("threshold left out itself", "regions/find.py", "normalised >= threshold if", "normalised > threshold if",
           "regions/test_find.py"),
     Fault("score not relative to the peak", "regions/find.py", "float(inside.mean(dtype=np.float64)) / peak",
@@ -122,6 +132,18 @@ FAULTS = (
     Fault("snapping ignores the map", "regions/snap.py",
           "marks[(energy >= _SURE) & (beyond <= band)] = cv2.GC_FGD", "pass",
           "regions/test_snap.py"),
+    Fault("edge profile without its far end", "regions/edge.py", "outside = colours[:, -_ENDS:]",
+          "outside = colours[:, :_ENDS]", "regions/test_edge.py"),
+    Fault("unreadable edge left where it is", "regions/edge.py", "return round(_USUAL * work.side)", "return 0",
+          "regions/test_edge.py"),
+    Fault("widened over what is left out", "regions/edge.py", "widening(work, mask)) & ~work.excluded",
+          "widening(work, mask))", "regions/test_edge.py regions/test_artefacts.py"),
+    Fault("rivals sought in the window alone", "regions/doubt.py", "*(within or (work, mask))", "work, mask",
+          "regions/test_doubt.py regions/test_refine.py"),
+    Fault("the mask its own rival", "regions/consensus.py", "< AWAY * found.masks.sum", "<= found.masks.sum",
+          "regions/test_doubt.py"),
+    Fault("closer look never too close", "regions/focus.py", "int(side.sum()) > CUT * extent",
+          "int(side.sum()) > extent", "regions/test_auto.py regions/test_refine.py"),
     Fault("COCO box as corners", "formats/coco.py", "[float(x0), float(y0), float(x1 - x0), float(y1 - y0)]",
           "[float(x0), float(y0), float(x1), float(y1)]", "formats/test_coco.py"),
     Fault("COCO area of the box", "formats/coco.py",
@@ -158,6 +180,14 @@ FAULTS = (
           "formats/test_coco.py"),
     Fault("DICOM segment one off", "formats/dicom_seg.py", "int(of.ReferencedSegmentNumber) - 1",
           "int(of.ReferencedSegmentNumber) - 2", "formats/test_dicom_seg.py"),
+    Fault("pixels that readers do not take copied", "formats/pictures.py", "pixels not in modes", "pixels in ()",
+          "pipeline/test_export.py formats/test_trainers.py"),
+    Fault("CVAT's parts not named", "formats/servers.py", "for part in context.splits if part", "for part in ()",
+          "formats/test_servers.py"),
+    Fault("YOLO images in folders of their own", "formats/yolo.py", 'images/{part}/{item.flat}"',
+          'images/{part}/{item.stem}"', TRAINERS),
+    Fault("uncertain band in reviewed images", "formats/semantic.py", "if item.reviewed or not item.maps",
+          "if not item.maps", TRAINERS),
     Fault("names that differ by case alone", "formats/names.py", "self._used.add(candidate.casefold())",
           "self._used.add(candidate)", "formats/test_explain_json.py formats/test_masks.py"),
 )  # fmt: skip
@@ -168,8 +198,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--room", choices=ROOMS)
     parser.add_argument("--only", default="", help="faults whose name holds this")
+    parser.add_argument("--part", default="1/1", metavar="I/N", help="the I-th of N equal parts of them")
     given = parser.parse_args()
+    part, parts = map(int, given.part.split("/"))
     chosen = [fault for fault in FAULTS if given.room in (None, fault.room) and given.only in fault.name]
+    chosen = chosen[len(chosen) * (part - 1) // parts : len(chosen) * part // parts]
     outcomes: dict[str, list[Fault]] = {"caught": [], "missed": [], "stale": []}
     with tempfile.TemporaryDirectory(prefix="camviewer-faults-") as folder:
         copy = Path(folder)

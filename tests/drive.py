@@ -19,12 +19,17 @@ PATIENCE = 60.0
 
 
 class Driver(QObject):
-    """Runs `script` once the window is there: it yields a condition and goes on when that holds."""
+    """Runs `script` once the window is there: it yields a condition and goes on when that holds.
 
-    def __init__(self, script: Script) -> None:
+    Args:
+        patience: seconds that a condition may take.
+    """
+
+    def __init__(self, script: Script, *, patience: float = PATIENCE) -> None:
         super().__init__()
         self.error: BaseException | None = None
         self._script = script
+        self._patience = patience
         self._steps: Generator[Condition] | None = None
         self._condition: Condition | None = None
         self._since = time.monotonic()
@@ -45,7 +50,7 @@ class Driver(QObject):
                 self._steps = self._script(self._window)
             assert self._steps is not None
             if self._condition is not None and not self._condition():
-                if time.monotonic() - self._since > PATIENCE:
+                if time.monotonic() - self._since > self._patience:
                     line = self._steps.gi_frame.f_lineno  # type: ignore[union-attr]
                     said = self._window.bench.status.message()
                     raise TimeoutError(f"waited in vain at line {line} of the script; the window says: {said}")
@@ -71,9 +76,9 @@ class Driver(QObject):
             self._window.close()
 
 
-def run(arguments: list[str], script: Script) -> int:
+def run(arguments: list[str], script: Script, *, patience: float = PATIENCE) -> int:
     """Run ``camviewer ARGUMENTS`` with `script` at its keyboard; return the exit status or raise its error."""
-    driver = Driver(script)
+    driver = Driver(script, patience=patience)
     status = main(arguments)
     if driver.error is not None:
         raise driver.error
