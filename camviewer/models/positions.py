@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import math
 
-from torch import nn
-
-from camviewer.images.geometry import CellPositions, Size
+from camviewer.images.geometry import CellPositions
 from camviewer.models.layout import layout_of
 from camviewer.models.operations import Node
-from camviewer.models.trace import trace
 
 
 def positions_of(node: Node) -> CellPositions | None:
@@ -30,20 +27,3 @@ def receptive_field(node: Node) -> int | None:
     if "x" not in node.spans or "y" not in node.spans:
         return None
     return math.ceil(max(node.spans["x"].field, node.spans["y"].field))
-
-
-def cell_positions(network: nn.Module, layer: str, *, input_size: Size, channels: int = 3) -> CellPositions | None:
-    """Return start and step of the cells of `layer` for an input of (width, height).
-
-    Args:
-        network: in evaluation mode.
-        layer: dotted path, ``#2`` for a second call.
-        channels: of the input.
-
-    Returns:
-        None when the layer does not run or has no map that can be followed.
-    """
-    for call in trace(network, input_size=input_size, channels=channels).calls:
-        if call.name == layer:
-            return positions_of(call.node) if call.node is not None else None
-    return None

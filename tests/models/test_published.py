@@ -13,7 +13,7 @@ import torchvision
 
 from camviewer.cam.explainer import Explainer
 from camviewer.cam.requests import MapRequest
-from camviewer.errors import CheckpointError
+from camviewer.errors import CheckpointError, ModelError
 from camviewer.models import published
 from camviewer.models.load import load_classifier
 from camviewer.models.records import LoadRequest
@@ -75,6 +75,40 @@ def test_a_cached_file_with_another_digest_is_not_used(offline):
     entry.path.unlink()
     with pytest.raises(CheckpointError, match="not on this machine"):
         load_classifier(request)
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "name"),
+    [
+        ("torchvision:resnet50", None, "ResNet50_Weights.IMAGENET1K_V2"),
+        ("torchvision:IMAGENET1K_V1", "resnet50", "ResNet50_Weights.IMAGENET1K_V1"),
+        ("torchvision: ResNet50_Weights.IMAGENET1K_V1 ", None, "ResNet50_Weights.IMAGENET1K_V1"),
+        ("torchvision:DEFAULT", "resnet50", "ResNet50_Weights.IMAGENET1K_V2"),
+        ("torchvision:", "resnet18", "ResNet18_Weights.IMAGENET1K_V1"),
+    ],
+)
+def test_published_weights_have_several_names(text, model, name):
+    assert published.resolve(text, model).name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "words"),
+    [
+        ("torchvision:IMAGENET1K_V1", None, "Name the model too"),
+        ("torchvision:nonsense", None, "publishes no weights 'nonsense'"),
+        ("torchvision:IMAGENET1K_V9", "resnet50", "publishes no weights 'IMAGENET1K_V9' for resnet50"),
+        ("torchvision:DEFAULT", None, "publishes no weights 'DEFAULT'"),
+    ],
+)
+def test_a_name_that_is_none_or_of_several_is_one_sentence(text, model, words):
+    with pytest.raises(ModelError, match=words):
+        published.resolve(text, model)
+
+
+def test_a_file_is_recognised_by_its_digest():
+    (entry,) = published.of_architecture("squeezenet1_1")
+    assert published.with_sha256("squeezenet1_1", entry.sha256_prefix + "0" * 56) is not None
+    assert published.with_sha256("squeezenet1_1", "0" * 64) is None
 
 
 @pytest.mark.parametrize(("name", "layer"), [("timm:test_resnet", "layer4"), ("timm:test_vit", "blocks.5.norm1")])

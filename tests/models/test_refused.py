@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from camviewer.catalogue.architectures import architecture
 from camviewer.errors import CheckpointError, LayerError, ModelError
-from camviewer.models import architectures
+from camviewer.models import architectures, checkpoint
 from camviewer.models.classifier import choose_device
 from camviewer.models.labels import names_of, read_labels
 from camviewer.models.load import load_classifier
@@ -95,6 +95,45 @@ def test_a_maximum_needs_a_pooling_layer() -> None:
         architectures.set_pooling(nn.Sequential(nn.Linear(2, 2)), "gmp")
     with pytest.raises(ModelError, match="has no such option"):
         architectures.build("camnet", architectures.Plan(2, options=(("wings", 2),)))
+
+
+def test_the_pooling_becomes_what_the_head_says_and_stays_where_it_is_that() -> None:
+    network = probe_network("resnet18")
+    pooling = network.avgpool
+    architectures.set_pooling(network, "gap")
+    assert network.avgpool is pooling
+    architectures.set_pooling(network, "gmp")
+    assert isinstance(network.avgpool, nn.AdaptiveMaxPool2d)
+    x = torch.randn(1, 3, 5, 5)
+    assert torch.equal(network.avgpool(x).flatten(1), x.amax((2, 3)))
+
+
+def test_a_file_that_the_system_does_not_give_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "net.pth"
+    file.write_bytes(b"weights")
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(checkpoint, "file_sha256", refuse)
+    with pytest.raises(CheckpointError, match=r"net\.pth cannot be read: Permission denied\."):
+        load_classifier(LoadRequest(weights=file))
+
+
+def test_tensors_that_are_no_plain_numbers_are_refused(tmp_path: Path) -> None:
+    torch.save({"fc.weight": torch.eye(3).to_sparse(), "fc.bias": torch.zeros(3)}, tmp_path / "net.pth")
+    with pytest.raises(CheckpointError, match=r"fc\.weight in a form that is not plain numbers"):
+        load_classifier(LoadRequest(weights=tmp_path / "net.pth"))
+
+
+@pytest.mark.parametrize(
+    ("said", "size"),
+    [("224", (224, 224)), ([3, 96, 128], (128, 96)), ("[320, 240]", (320, 240)), ("{broken", None), (True, None),
+     ([0, 5], None), ("[1, 2, 3, 4]", None)],
+)  # fmt: skip
+def test_the_input_size_of_a_checkpoint_is_read_in_any_dress(said: object, size: tuple[int, int] | None) -> None:
+    """A number, height and width as timm has them, JSON text; what cannot be a size is not one."""
+    assert checkpoint.parse_info({"input_size": said}).input_size == size
 
 
 def test_a_stem_may_take_other_channels_and_a_head_lie_deeper() -> None:
