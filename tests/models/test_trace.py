@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from camviewer.models.layout import Layout, layout_of, to_grid
-from camviewer.models.trace import trace
+from camviewer.models.trace import Call, trace
 
 COLUMNS, ROWS = 6, 4
 """of the stem's cells, for an input of 24 x 16 pixels"""
@@ -98,3 +98,42 @@ def test_the_layout_is_followed_or_given_up(follow: Callable[[Tensor], Tensor], 
                     span = spans[axis]
                     centre = span.centre + span.step * place
                     assert abs(centre - (4 * at + 1.5)) <= span.field / 2 + 4
+
+
+class Layered(nn.Module):
+    """Cells that `follow` moves, channels last, then a linear layer; ``before`` and ``after`` mark both sides."""
+
+    def __init__(self, follow: Callable[[Tensor], Tensor], channels: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 5, 4, stride=4)
+        self.before, self.after = nn.Identity(), nn.Identity()
+        self.layer = nn.Linear(channels, 7)
+        self.follow = follow
+
+    def forward(self, image: Tensor) -> Tensor:
+        moved = self.before(self.follow(self.stem(image).permute(0, 2, 3, 1)) * 1)
+        return self.after(self.layer(moved) * 1).flatten(1)[:, :2]
+
+
+def calls(network: nn.Module) -> dict[str, Call]:
+    return {call.name: call for call in trace(network.eval(), input_size=(4 * COLUMNS, 4 * ROWS)).calls}
+
+
+def merged(x: Tensor) -> Tensor:
+    n, h, w, c = x.shape
+    return x.view(n, h // 2, 2, w // 2, 2, c).permute(0, 1, 3, 4, 2, 5).reshape(n, h // 2, w // 2, 4 * c)
+
+
+def test_cells_folded_into_channels_leave_larger_ones() -> None:
+    """Two by two of 4 pixels each, as in the patch merging of Swin: 8 pixels apart, the first centre at 3.5."""
+    found = calls(Layered(merged, 20))["after"].node
+    assert found is not None and layout_of(found) == Layout("nhwc", (COLUMNS // 2, ROWS // 2))
+    for span in found.spans.values():
+        assert (span.centre, span.step, span.field) == (3.5, 8, 8)
+
+
+def test_a_layer_that_works_along_the_last_axis_says_where_channels_are() -> None:
+    """Where cells could not be followed, here since the rows stand there twice."""
+    found = calls(Layered(lambda x: torch.cat([x, x], 1), 5))["before"].node
+    assert found is not None and not found.spans
+    assert layout_of(found) == Layout("nhwc", (COLUMNS, 2 * ROWS))

@@ -45,6 +45,16 @@ def test_what_a_mask_lacks_is_added_and_nothing_is_taken() -> None:
     assert not (disc(SIZE, 0.5, 0.5, 0.13) & ~moved_out(work, disc(SIZE, 0.5, 0.5, 0.13))).any()
 
 
+def test_what_is_left_out_is_not_grown_over() -> None:
+    work, small = soft(3.0), disc(SIZE, 0.5, 0.5, 0.13)
+    beside = np.zeros_like(TRUTH)
+    beside[:, int(np.flatnonzero(small.any(axis=0))[-1]) + 2 :] = True
+    vars(work)["excluded"] = beside  # as ink that lies there
+    wide = moved_out(work, small)
+    assert wide[:, : SIZE[0] // 2].sum() > small[:, : SIZE[0] // 2].sum()
+    assert not (wide & beside).any()
+
+
 def test_without_a_profile_it_is_the_usual_width() -> None:
     assert widening(soft(0.5), np.ones_like(TRUTH)) == 2  # the outline is the frame
     plain = soft(0.5, np.zeros_like(TRUTH))
