@@ -95,19 +95,18 @@ class Device:
             batch: ``[N, C, h, w]``.
             exact: in float32 whatever the precision of this device.
         """
-        reduced = None if exact else self._reduced
-        best = reduced or self._batches or self._exact
-
-        def logits_of(part: Tensor) -> Tensor:
-            with torch.inference_mode():
-                if reduced is None:
-                    return self.logits(part, None if best is None else best.network)
-                small = part.to(self.where, torch.bfloat16, memory_format=torch.channels_last)
-                logits = pick_logits(reduced.network(small))
+        with torch.inference_mode():
+            if self._reduced is not None and not exact:
+                small = batch.to(self.where, torch.bfloat16, memory_format=torch.channels_last)
+                logits = pick_logits(self._reduced.network(small))
                 assert logits is not None
                 return logits
+            best = self._batches or self._exact
+            return self.logits(batch, None if best is None else best.network)
 
-        return torch.cat(self.streams.map(logits_of, batch.chunk(self.lanes)))
+    def side_by_side(self, work: Callable[[Tensor], Tensor], items: Tensor) -> Tensor:
+        """Return what `work` gives for parts of `items` ``[n]``, one behind the other, computed side by side."""
+        return torch.cat(self.streams.map(work, items.chunk(self.lanes)))
 
     def warm(self, capture: Capture, layouts: dict[str, Layout], *, inputs: int = 1) -> None:
         """Make the faster copy once, and check it with a capture of the original network, for one pass.

@@ -58,6 +58,7 @@ def _masked_run(
         black=_black(device.classifier),
         classes=len(device.classifier.identity.classes),
         chunk=device.masked_chunk(X),
+        split=device.side_by_side,
     )
     targets = _target_rows(task, device, A)
     online = scorecam.OnlineSum(len(targets), tuple(A.shape[1:]), variant=weighing.variant, like=A)
@@ -129,6 +130,7 @@ def _sampled(
         units,
         masking=masking,
         black=_black(device.classifier),
+        split=device.side_by_side,
     )
 
 

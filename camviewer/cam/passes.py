@@ -105,8 +105,8 @@ class Passes:
         lanes = 1 if through else self._device.lanes
         batch = self._device.batch_size(rest[0].X, gradients=bool(through)) if rest else 1
         while rest:
-            now = rest[: batch * lanes]
-            size = -(-len(now) // lanes)
+            now = rest if lanes > 1 else rest[:batch]
+            size = min(batch, -(-len(now) // lanes))
             parts = [now[start : start + size] for start in range(0, len(now), size)]
             if self._device.attempt(partial(self._side_by_side, parts, taps, through, wanted, sink, original)):
                 rest = rest[len(now) :]

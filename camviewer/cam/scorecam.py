@@ -27,6 +27,8 @@ Perturbation = Literal["none", "activation", "input", "integrate"]
 
 Forward = Callable[[Tensor], Tensor]
 """Masked inputs ``[N, C, H, W]`` to logits ``[N, classes]``."""
+Split = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
+"""Runs a function of units on parts of some units, and puts the results one behind the other."""
 
 SAMPLED_AT_ONCE = 4
 BLUR_SHARE = 0.05
@@ -207,8 +209,21 @@ class Masking:
     strongest: int = 0
 
 
+def at_once(work: Callable[[Tensor], Tensor], units: Tensor) -> Tensor:
+    """Run `work` on all units together."""
+    return work(units)
+
+
 def score_cam(
-    forward: Forward, X: Tensor, A: Tensor, *, masking: Masking, black: Tensor, classes: int, chunk: int
+    forward: Forward,
+    X: Tensor,
+    A: Tensor,
+    *,
+    masking: Masking,
+    black: Tensor,
+    classes: int,
+    chunk: int,
+    split: Split = at_once,
 ) -> Iterator[tuple[ScoreRun, Tensor]]:
     """Run the masked passes, strongest units first, and yield after each chunk.
 
@@ -223,7 +238,8 @@ def score_cam(
         masking: what is masked how.
         black: normalised black, ``[C]``.
         classes: number of logits.
-        chunk: inputs in one pass.
+        chunk: inputs at once.
+        split: how these are computed.
 
     Yields:
         the run, which is updated in place, and the units of this chunk.
@@ -251,7 +267,7 @@ def score_cam(
     start = 0
     while start < len(run.order):
         part = run.order[start : start + max(1, chunk // masking.samples)]
-        rows = _try_chunk(forward, X, background, A, part, masking, chunk=chunk)
+        rows = _try_chunk(forward, X, background, A, part, masking, chunk=chunk, split=split)
         if rows is None:
             # The failed pass is gone by now: its exception, which holds the frames' tensors, ended in _try_chunk.
             if chunk > 1:
@@ -266,13 +282,13 @@ def score_cam(
 
 
 def sampled_logits(
-    forward: Forward, X: Tensor, A: Tensor, units: Tensor, *, masking: Masking, black: Tensor
+    forward: Forward, X: Tensor, A: Tensor, units: Tensor, *, masking: Masking, black: Tensor, split: Split = at_once
 ) -> Tensor | None:
     """Return the logits ``[n, classes]`` of some units, to compare with; None when memory ran out."""
     background = baseline_input(X, masking.baseline, black=black)
     rows = []
     for part in torch.split(units, SAMPLED_AT_ONCE):
-        found = _try_chunk(forward, X, background, A, part, masking, chunk=SAMPLED_AT_ONCE)
+        found = _try_chunk(forward, X, background, A, part, masking, chunk=SAMPLED_AT_ONCE, split=split)
         if found is None:
             return None
         rows.append(found)
@@ -280,14 +296,25 @@ def sampled_logits(
 
 
 def _try_chunk(
-    forward: Forward, X: Tensor, background: Tensor, A: Tensor, part: Tensor, masking: Masking, *, chunk: int
+    forward: Forward,
+    X: Tensor,
+    background: Tensor,
+    A: Tensor,
+    part: Tensor,
+    masking: Masking,
+    *,
+    chunk: int,
+    split: Split,
 ) -> Tensor | None:
     """Return the logits of a chunk's units, averaged over the samples, or None when memory ran out."""
-    try:
+
+    def rows(units: Tensor) -> Tensor:
         if masking.samples == 1 and masking.perturbation == "none":
-            masks = unit_masks(A[part], (X.shape[1], X.shape[2]))
-            return forward(_masked(X, background, masks)).float()
-        return torch.stack([_averaged(forward, X, background, A, int(k), masking, chunk=chunk) for k in part])
+            return forward(_masked(X, background, unit_masks(A[units], (X.shape[1], X.shape[2])))).float()
+        return torch.stack([_averaged(forward, X, background, A, int(k), masking, chunk=chunk) for k in units])
+
+    try:
+        return split(rows, part)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
