@@ -74,7 +74,7 @@ class LearnSettings:
     pixels: int = 12_288
     base: int = 16
     levels: int = 4
-    steps: int = 1900
+    steps: int = 1600
     batch_size: int = 16
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2

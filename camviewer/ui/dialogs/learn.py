@@ -25,7 +25,7 @@ from camviewer.ui.sections import MessageBar
 from camviewer.workers.jobs import Progress
 from camviewer.workers.learning import CurvePoint, LearnOutcome, Phase, PointFound
 
-STEPS = {"quick": 300, "normal": 1500, "long": 2800}
+STEPS = {"quick": 300, "normal": 1600, "long": 2800}
 """Steps of a round, by its length; on two cores 100 steps take some 15 to 40 seconds."""
 
 
