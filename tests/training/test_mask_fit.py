@@ -12,7 +12,15 @@ from drawn_lesions import lesion
 
 from camviewer.errors import Cancelled, CheckpointError, UsageError
 from camviewer.regions.shapes import grown
-from camviewer.training.segmentation.fit import Example, choose, confident_of, fit, second_look, view_size
+from camviewer.training.segmentation.fit import (
+    Example,
+    choose,
+    confident_of,
+    fit,
+    half_way,
+    second_look,
+    view_size,
+)
 from camviewer.training.segmentation.predict import Form, predict
 from camviewer.training.segmentation.settings import CurvePoint, LearnSettings
 from camviewer.training.segmentation.unet import UNet
@@ -193,3 +201,27 @@ def test_the_network_of_a_start_is_left_as_it_was() -> None:
     before = {name: tensor.clone() for name, tensor in start.state_dict().items()}
     fit(examples(4), replace(QUICK, steps=10), start=start)
     assert all(torch.equal(before[name], tensor) for name, tensor in start.state_dict().items())
+
+
+def test_a_later_round_ends_half_way_between_its_start_and_what_it_became() -> None:
+    first = fit(examples(6), replace(QUICK, steps=10)).network
+    before = {name: tensor.clone() for name, tensor in first.state_dict().items()}
+    reached: list[dict[str, torch.Tensor]] = []
+
+    def keep(_point: CurvePoint, network: UNet) -> None:
+        reached.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+
+    later = fit(examples(4, first=20), replace(QUICK, steps=10), start=first, on_point=keep).network
+    assert not later.training
+    for name, tensor in later.state_dict().items():
+        if tensor.dtype.is_floating_point:
+            torch.testing.assert_close(tensor.double(), (before[name].double() + reached[-1][name].double()) / 2)
+    assert any(not torch.equal(before[name], tensor) for name, tensor in reached[-1].items())
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def test_half_way_between_a_network_and_itself_is_that_network() -> None:
+    network = fit(examples(4), replace(QUICK, steps=10)).network
+    for ours, own in zip(half_way(network, network).state_dict().values(), network.state_dict().values(), strict=True):
+        torch.testing.assert_close(ours, own)
