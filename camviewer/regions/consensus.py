@@ -10,7 +10,8 @@ which colour alone tells, times the map's mean evidence in it. The mask is where
 power of their score, have 35 % of the weight. No term knows where in the picture a lesion should be.
 
 A map may be wrong, and then it is wrong with confidence: high on a ruler, on a corner, beside the lesion. So on a
-background of one tone it decides only among outlines that colour alone finds about as good (`CLEAR`).
+background of one tone it decides only among outlines that colour alone finds about as good (`CLEAR`) as the best that
+stands free of the frame.
 
 The mask is then moved out to where the edge ends (`camviewer.regions.edge`).
 """
@@ -41,6 +42,8 @@ POWERS = {"support": 1.25, "area": 0.5, "inside": 1.0, "compact": 0.5, "distinct
 """How much each measure of a candidate counts for colour."""
 CLEAR = 5 / 3
 """How many times as good by colour alone another outline has to be for the map not to overrule it."""
+LEANING = 0.1
+"""Share of an outline on the frame above which it may be shade towards a corner, and a map may overrule it."""
 TRUST = 3
 """Power of the map's evidence where the background has several tones."""
 SHARPNESS = 4
@@ -176,7 +179,10 @@ def offer(work: Work, evidence: FloatMap) -> Candidates | None:
     }
     colour = np.prod([terms[name] ** power for name, power in POWERS.items()], axis=0)
     meant = np.array([float(evidence[mask].mean()) for mask in masks])
-    allowed = colour * CLEAR >= colour.max() if work.one_tone else np.ones(len(colour), dtype=np.bool_)
+    allowed = np.ones(len(colour), dtype=np.bool_)
+    if work.one_tone:
+        free = np.array([o.border <= LEANING for o in outlines])
+        allowed = colour * CLEAR >= colour[free].max(initial=0)
     return Candidates(stack, numbers, overlap, colour, meant, allowed)
 
 

@@ -68,6 +68,13 @@ def test_a_map_overrules_no_outline_that_is_clearly_better(faint) -> None:
     assert iou(found.pixels, lesion if faint else other) > 0.9
 
 
+def test_shade_that_leans_on_the_frame_overrules_no_map() -> None:
+    lesion, shade = disc(SMALL, 0.3, 0.4, 0.07), disc(SMALL, 1.0, 0.8, 0.45)
+    picture = draw(SMALL, shade, pigment=(150, 105, 90))
+    picture = np.where(lesion[:, :, None], draw(SMALL, lesion, pigment=(165, 120, 104)), picture)
+    assert iou(auto(picture, blob(SMALL, 0.3, 0.4, 0.08)).pixels, lesion) > 0.9
+
+
 def test_two_lesions_on_request() -> None:
     places = [(0.25, 0.35), (0.75, 0.6)]
     spots = [disc(SMALL, *place, 0.1) for place in places]
