@@ -169,6 +169,14 @@ def name_map(given: list[str]) -> dict[str, str]:
     return names
 
 
+def add_table_options(parser: argparse.ArgumentParser) -> None:
+    """Add how a CSV file of labelled pictures is read."""
+    parser.add_argument(
+        "--images", type=Path, metavar="DIR", help="where the pictures of a CSV file lie (default: beside it)"
+    )
+    parser.add_argument("--column", metavar="NAME", help="column of a CSV file that holds the class")
+
+
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add what `load_request` reads."""
     group = parser.add_argument_group("model")

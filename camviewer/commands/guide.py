@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from camviewer.commands.arguments import add_model_options, fraction, load_request, whole
+from camviewer.commands.arguments import add_model_options, add_table_options, fraction, load_request, whole
 from camviewer.commands.console import count, say, warn
 from camviewer.commands.interrupt import INTERRUPTED, interruptible
 from camviewer.errors import Cancelled, UsageError
@@ -27,10 +27,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("data", type=Path, metavar="PROJECT|FOLDER|CSV", help="labelled pictures")
     parser.add_argument("--masks", type=Path, metavar="DIR", help="masks (default for a project: the reviewed ones)")
-    parser.add_argument(
-        "--images", type=Path, metavar="DIR", help="where the pictures of a CSV file lie (default: beside it)"
-    )
-    parser.add_argument("--column", metavar="NAME", help="column of a CSV file that holds the class")
+    add_table_options(parser)
     parser.add_argument("--epochs", type=whole, default=12, metavar="N", help="rounds over all pictures (default: 12)")
     parser.add_argument("--batch-size", type=whole, default=16, metavar="N", help="pictures of a step (default: 16)")
     parser.add_argument("--lr", type=float, default=1e-3, metavar="RATE", help="learning rate (default: 0.001)")

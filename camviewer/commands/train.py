@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from camviewer.catalogue.architectures import architecture
 from camviewer.catalogue.training import BACKGROUND, MOSAICS
-from camviewer.commands.arguments import DEVICE_HELP, architecture_help, device, fraction, seed, weights, whole
+from camviewer.commands.arguments import (
+    DEVICE_HELP,
+    add_table_options,
+    architecture_help,
+    device,
+    fraction,
+    seed,
+    weights,
+    whole,
+)
 from camviewer.commands.console import say, warn
 from camviewer.errors import UsageError
 from camviewer.training.settings import PLAIN, Augmentation, TrainSettings, new_options, usual_rate
@@ -37,10 +46,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--head", choices=("gap", "gmp"), default="gap", help="global pooling (default: gap, the mean)")
     parser.add_argument("--finer", type=int, default=0, metavar="N", help="undo the last N halvings of the resolution")
     parser.add_argument("--weights", type=weights, metavar="FILE", help="start from a file or torchvision:NAME")
-    parser.add_argument(
-        "--images", type=Path, metavar="DIR", help="where the pictures of a CSV file lie (default: beside it)"
-    )
-    parser.add_argument("--column", metavar="NAME", help="column of a CSV file that holds the class")
+    add_table_options(parser)
     parser.add_argument("--epochs", type=whole, default=20, metavar="N", help="rounds over all pictures (default: 20)")
     parser.add_argument("--batch-size", type=whole, default=32, metavar="N", help="pictures of a step (default: 32)")
     parser.add_argument(
