@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from camviewer.cam.allocator import return_freed
 from camviewer.cam.capture import Capture
-from camviewer.cam.fast import FastCopy, agrees, batch_copy, fast_copy
+from camviewer.cam.fast import TOLERANCE, FastCopy, agrees, batch_copy, fast_copy, on_stem, stem_of
+from camviewer.cam.masking import MaskedForward
+from camviewer.cam.stem import MaskedStem, StemForward, pays
 from camviewer.cam.streams import Streams
 from camviewer.cam.taps import is_out_of_memory, tap
 from camviewer.errors import Cancelled, ModelError
@@ -19,16 +22,18 @@ from camviewer.models.classifier import Classifier
 from camviewer.models.layout import Layout, to_grid
 from camviewer.models.outputs import pick_logits
 
-CPU_BATCH = 4
+CPU_BATCH = 6
 """Small batches are fastest on a CPU: their activations stay in the cache."""
-MASK_BYTES = 256 * 2**20
-"""Bound for the activations of one chunk of inputs on the CPU."""
+PASS_BYTES = 320 * 2**20
+"""Bound on a CPU for what all operations of one pass give, taken together; few of them are held at once."""
 CUDA_SHARE = 0.5
 """Share of the free device memory that one chunk may take."""
 OUTPUTS_AT_ONCE = 3
-"""Activations that a pass without gradients holds at once, in multiples of its largest."""
+"""Activations that a pass without gradients holds at once on CUDA, in multiples of its largest."""
 GRADIENT_OUTPUTS = 12
 """The same of a pass with gradients."""
+REDUCED_TOLERANCE = 0.05
+"""How far two ways of computing logits in bfloat16 may be apart, relative to the largest of them."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +68,7 @@ class Device:
         self._exact: FastCopy | None = None
         self._batches: FastCopy | None = None
         self._reduced: FastCopy | None = None
+        self._mixes: dict[Hashable, bool] = {}
         self.agreement: float | None = None
 
     @property
@@ -79,30 +85,54 @@ class Device:
         copy = self._batches if inputs > 1 and self._batches is not None else self._exact
         return copy.network if copy is not None and copy.serves(taps) else self.classifier.network
 
-    def logits(self, batch: Tensor, network: nn.Module | None = None) -> Tensor:
-        """Return logits ``[N, classes]`` in the network's own precision; follows the caller's grad mode."""
-        batch = batch.to(self.where, self._dtype)
+    def logits(self, batch: Tensor, network: nn.Module | None = None, dtype: torch.dtype | None = None) -> Tensor:
+        """Return logits ``[N, classes]``, in the network's own precision unless given; grad mode is the caller's."""
+        batch = batch.to(self.where, dtype or self._dtype)
         if network is None or network is self.classifier.network:
             return self.classifier.logits(batch)
         logits = pick_logits(network(batch.contiguous(memory_format=self._format)))
         assert logits is not None
         return logits
 
-    def masked_logits(self, batch: Tensor, *, exact: bool = False) -> Tensor:
-        """Return logits ``[N, classes]`` of masked inputs; nothing is tapped in such a pass.
+    def masked_forward(self, X: Tensor, background: Tensor, A: Tensor, *, exact: bool = False) -> MaskedForward:
+        """Return what puts an image through the network as units see it, by the fastest way that is right.
 
         Args:
-            batch: ``[N, C, h, w]``.
+            X: normalised input ``[C, H, W]``; nothing is tapped in these passes.
+            background: what stands where a unit is low, ``[C, H, W]``.
+            A: units ``[K, h, w]``.
             exact: in float32 whatever the precision of this device.
         """
-        with torch.inference_mode():
-            if self._reduced is not None and not exact:
-                small = batch.to(self.where, torch.bfloat16, memory_format=torch.channels_last)
-                logits = pick_logits(self._reduced.network(small))
-                assert logits is not None
-                return logits
-            best = self._batches or self._exact
-            return self.logits(batch, None if best is None else best.network)
+        reduced = self._reduced is not None and not exact
+        copy = self._reduced if reduced else self._batches or self._exact
+        network = self.classifier.network if copy is None else copy.network
+        dtype = torch.bfloat16 if reduced else torch.float32
+
+        def forward(batch: Tensor) -> Tensor:
+            with torch.inference_mode():
+                return self.logits(batch, network, dtype if reduced else None)
+
+        plain = MaskedForward(forward, X, background)
+        conv = None if copy is None else stem_of(copy)
+        size, cells = (X.shape[1], X.shape[2]), (A.shape[1], A.shape[2])
+        if copy is None or conv is None or not pays(conv, size, cells):
+            return plain
+        stem = MaskedStem(conv, X, background, cells, dtype)
+        on_shares = on_stem(copy, stem)
+
+        def mixed(shares: Tensor) -> Tensor:
+            with torch.inference_mode():
+                logits = pick_logits(on_shares(shares))
+            assert logits is not None
+            return logits
+
+        mixing = StemForward(forward, X, background, stem, mixed)
+        key = (copy, size, cells)
+        if key not in self._mixes:
+            some = A[A.flatten(1).std(dim=1, correction=0).topk(min(2, len(A))).indices]
+            tolerance = REDUCED_TOLERANCE if reduced else TOLERANCE
+            self._mixes[key] = agrees(plain.masked(some), mixing.masked(some), tolerance=tolerance)
+        return mixing if self._mixes[key] else plain
 
     def side_by_side(self, work: Callable[[Tensor], Tensor], items: Tensor) -> Tensor:
         """Return what `work` gives for parts of `items` ``[n]``, one behind the other, computed side by side."""
@@ -129,9 +159,10 @@ class Device:
             )
             self._warm = True
         if inputs > 1 and not self._warm_for_batches and self._exact is not None:
-            exact = self._exact
+            exact, size = self._exact, self.batch_size(capture.X, gradients=False)
             self._batches = self._copied(
-                lambda: batch_copy(exact), lambda copy: self._agree_in_batches(copy, exact, capture, layouts)
+                lambda: batch_copy(exact, inputs=size),
+                lambda copy: self._agree_in_batches(copy, exact, capture, layouts),
             )
             self._warm_for_batches = True
 
@@ -151,6 +182,7 @@ class Device:
         try:
             with torch.no_grad():
                 copy = make()
+                return_freed()
                 if copy is None or good(copy):
                     return copy
         except Cancelled:
@@ -214,23 +246,21 @@ class Device:
 
     def batch_size(self, X: Tensor, *, gradients: bool) -> int:
         """Return how many inputs like `X` ``[C, H, W]`` share a forward pass."""
-        return self._fitting(X, GRADIENT_OUTPUTS if gradients else OUTPUTS_AT_ONCE * self.lanes)
+        outputs = self._output_bytes(X)
+        if self.where.type != "cuda":
+            return max(1, min(CPU_BATCH, PASS_BYTES // sum(outputs)))
+        free, _ = torch.cuda.mem_get_info(self.where)
+        held = max(outputs) * (GRADIENT_OUTPUTS if gradients else OUTPUTS_AT_ONCE)
+        return int(max(1, min(256, free * CUDA_SHARE // held)))
 
     def masked_chunk(self, X: Tensor) -> int:
         """Return how many masked inputs like `X` ``[C, H, W]`` are computed at once, in passes side by side."""
-        return self._fitting(X, OUTPUTS_AT_ONCE * self.lanes) * self.lanes
+        return self.batch_size(X, gradients=False) * self.lanes
 
-    def _fitting(self, X: Tensor, outputs: int) -> int:
-        need = outputs * self._largest_output(X)
-        if self.where.type != "cuda":
-            return max(1, min(CPU_BATCH, MASK_BYTES // need))
-        free, _ = torch.cuda.mem_get_info(self.where)
-        return int(max(1, min(256, free * CUDA_SHARE // need)))
-
-    def _largest_output(self, X: Tensor) -> int:
-        """Return the bytes of the largest tensor that a pass of one input like `X` makes, in float32."""
+    def _output_bytes(self, X: Tensor) -> list[int]:
+        """Return the bytes of each tensor that a pass of one input like `X` makes, in float32, the input first."""
         calls = self.classifier.traced((int(X.shape[2]), int(X.shape[1]))).calls
-        return 4 * max(X.numel(), *(math.prod(call.node.shape[1:]) for call in calls if call.node is not None))
+        return [4 * X.numel(), *(4 * math.prod(call.node.shape[1:]) for call in calls if call.node is not None)]
 
     def attempt(self, work: Callable[[], Result]) -> Result | None:
         """Return the result of `work`, or None when memory ran out.

@@ -23,7 +23,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from camviewer.cam.packed import NOTHING, RELU, Activation, PackedConv2d, activation_of, can_pack, packable
+from camviewer.cam.packed import NOTHING, RELU, Activated, Activation, PackedConv2d, activation_of, can_pack, packable
 from camviewer.cam.winograd import WinogradConv2d, chosen
 
 TOLERANCE = 5e-5
@@ -91,13 +91,34 @@ def fast_copy(
     return FastCopy(_rebuilt(tree, replaced, {}), frozenset())
 
 
-def batch_copy(made: FastCopy) -> FastCopy | None:
-    """Return a variant for batches of inputs, which shares all but the weights of some convolutions.
+def batch_copy(made: FastCopy, *, inputs: int) -> FastCopy | None:
+    """Return a variant for batches of `inputs`, which shares all but the weights of some convolutions.
 
     Those are computed as `camviewer.cam.winograd` says; None where the network has none of them.
     """
-    replaced: dict[int, nn.Module] = {id(conv): WinogradConv2d(conv) for conv in chosen(made.network)}
+    replaced: dict[int, nn.Module] = {id(conv): WinogradConv2d(conv) for conv in chosen(made.network, inputs=inputs)}
     return FastCopy(_rebuilt(made.network, replaced, {}), made.changed) if replaced else None
+
+
+def stem_of(made: FastCopy) -> PackedConv2d | None:
+    """Return the packed convolution that alone takes the input and runs once; None where there is no such one."""
+    if not isinstance(made.network, fx.GraphModule):
+        return None
+    nodes = made.network.graph.nodes
+    inputs = [node for node in nodes if node.op == "placeholder"]
+    users = [user for node in inputs for user in node.users]
+    if len(users) != 1 or users[0].op != "call_module" or users[0].args != tuple(inputs):
+        return None
+    conv = made.network.get_submodule(str(users[0].target))
+    alone = sum(node.target == users[0].target for node in nodes) == 1
+    return conv if isinstance(conv, PackedConv2d) and alone else None
+
+
+def on_stem(made: FastCopy, stem: nn.Module) -> nn.Module:
+    """Return a network that shares all but the convolution of `stem_of`; `stem` stands for it, and takes its input."""
+    conv = stem_of(made)
+    assert conv is not None
+    return _rebuilt(made.network, {id(conv): nn.Sequential(stem, Activated(conv.activation))}, {})
 
 
 class _Mark(nn.Module):
@@ -333,8 +354,8 @@ def _rebuilt(module: nn.Module, replaced: dict[int, nn.Module], done: dict[int, 
     return found
 
 
-def agrees(expected: Tensor, found: Tensor) -> bool:
-    """Return whether two tensors differ by at most `TOLERANCE` of the largest magnitude; never when not finite."""
+def agrees(expected: Tensor, found: Tensor, *, tolerance: float = TOLERANCE) -> bool:
+    """Return whether two tensors differ by at most `tolerance` of the largest magnitude; never when not finite."""
     expected, found = expected.float(), found.to(expected.device).float()
-    limit = TOLERANCE * expected.abs().amax().clamp(min=1e-6)
+    limit = tolerance * expected.abs().amax().clamp(min=1e-6)
     return bool(((expected - found).abs() <= limit).all())

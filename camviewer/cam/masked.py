@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from camviewer.cam import closed, further, grids, methods, sampling, scorecam
+from camviewer.cam.allocator import return_freed
 from camviewer.cam.device import Device
+from camviewer.cam.masking import MaskedForward, Masking, Perturbation, baseline_input
 from camviewer.cam.requests import contrast_class
 from camviewer.cam.targets import rows
 from camviewer.cam.tasks import Settings, Task
@@ -43,21 +45,18 @@ def masked_maps(task: Task, device: Device) -> Tensor:
     return online.maps()
 
 
-def _masked_run(
-    task: Task, device: Device, masking: scorecam.Masking, weighing: scorecam.Weighing
-) -> scorecam.ScoreRun:
+def _masked_run(task: Task, device: Device, masking: Masking, weighing: scorecam.Weighing) -> scorecam.ScoreRun:
     capture, listeners = task.capture, task.listeners
     A = task.view.activations(capture).to(device.where)
-    X = capture.X.to(device.where)
     device.warm_for_masks(capture, {task.view.tap: task.view.layout})
+    passes = _passes(task, device, A, masking)
+    return_freed()
     steps = scorecam.score_cam(
-        device.masked_logits,
-        X,
+        passes,
         A,
         masking=masking,
-        black=_black(device.classifier),
         classes=len(device.classifier.identity.classes),
-        chunk=device.masked_chunk(X),
+        chunk=device.masked_chunk(capture.X),
         split=device.side_by_side,
     )
     targets = _target_rows(task, device, A)
@@ -86,7 +85,7 @@ def _masked_run(
 
 
 def _precision_flags(
-    task: Task, device: Device, run: scorecam.ScoreRun, masking: scorecam.Masking, weighing: scorecam.Weighing
+    task: Task, device: Device, run: scorecam.ScoreRun, masking: Masking, weighing: scorecam.Weighing
 ) -> set[str]:
     """Return what a run in bfloat16 has to say; how far it agrees is measured once for a network on its device."""
     if device.agreement is None:
@@ -101,7 +100,7 @@ def _precision_flags(
 
 
 def _left_out_flags(
-    task: Task, device: Device, run: scorecam.ScoreRun, masking: scorecam.Masking, weighing: scorecam.Weighing
+    task: Task, device: Device, run: scorecam.ScoreRun, masking: Masking, weighing: scorecam.Weighing
 ) -> list[set[str]]:
     """Return for each target how far the strongest units' map agrees with an estimate of all units' map."""
     left_out = torch.nonzero(~run.done).flatten().to(run.A.device)
@@ -119,19 +118,15 @@ def _left_out_flags(
     return [{f"agrees about {value:.3f} with all units ({len(units)} more looked at)"} for value in found]
 
 
-def _sampled(
-    task: Task, device: Device, run: scorecam.ScoreRun, units: Tensor, masking: scorecam.Masking
-) -> Tensor | None:
-    X = task.capture.X.to(run.A.device)
-    return scorecam.sampled_logits(
-        lambda batch: device.masked_logits(batch, exact=True),
-        X,
-        run.A,
-        units,
-        masking=masking,
-        black=_black(device.classifier),
-        split=device.side_by_side,
-    )
+def _sampled(task: Task, device: Device, run: scorecam.ScoreRun, units: Tensor, masking: Masking) -> Tensor | None:
+    passes = _passes(task, device, run.A, masking, exact=True)
+    return scorecam.sampled_logits(passes, run.A, units, masking=masking, split=device.side_by_side)
+
+
+def _passes(task: Task, device: Device, A: Tensor, masking: Masking, *, exact: bool = False) -> MaskedForward:
+    X = task.capture.X.to(A)
+    background = baseline_input(X, masking.baseline, black=_black(device.classifier))
+    return device.masked_forward(X, background, A, exact=exact)
 
 
 def ablation_maps(task: Task, device: Device) -> Tensor:
@@ -193,14 +188,14 @@ def _black(classifier: Classifier) -> Tensor:
     return -torch.tensor(preprocessing.mean) / torch.tensor(preprocessing.std)
 
 
-def _masking(method: str, settings: Settings, seed: int) -> scorecam.Masking:
-    perturbation: scorecam.Perturbation = "none"
+def _masking(method: str, settings: Settings, seed: int) -> Masking:
+    perturbation: Perturbation = "none"
     if method == "iscam":
         perturbation = "integrate"
     elif method == "sscam":
         perturbation = "input" if settings["where"] == "input" else "activation"
     baseline = str(settings.get("baseline", "zero"))
-    return scorecam.Masking(
+    return Masking(
         baseline="black" if baseline == "black" else "blur" if baseline == "blur" else "zero",
         perturbation=perturbation,
         samples=int(settings.get("samples", 1)),

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 Activation = tuple[str, tuple[float, ...]]
 """Name of an activation in oneDNN, and its parameters."""
@@ -36,6 +37,24 @@ def activation_of(module: nn.Module) -> Activation | None:
     if type(module) is nn.Hardswish:
         return ("hardswish", ())
     return None
+
+
+class Activated(nn.Module):
+    """An activation of these alone, in place."""
+
+    def __init__(self, activation: Activation) -> None:
+        super().__init__()
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        name, numbers = self.activation
+        if name == "relu":
+            return x.relu_()
+        if name == "hardtanh":
+            return x.clamp_(*numbers)
+        if name == "swish":
+            return functional.silu(x, inplace=True)
+        return functional.hardswish(x, inplace=True) if name == "hardswish" else x
 
 
 class PackedConv2d(nn.Module):

@@ -1,11 +1,8 @@
 """Score-CAM as a generator of partial results: one run serves every class, each chunk yields valid maps.
 
-Wang et al. 2020 (arXiv 1910.01279), Algorithm 1, on the normalised input ``X``: ``H_k = minmax(upsample(A_k))``
-(bilinear, half-pixel centres, then min-max), ``s_k = S_c(X * H_k + X_b * (1 - H_k))``, ``alpha = softmax_k(s)``,
-``M = ReLU(sum_k alpha_k A_k)``. The subtraction of ``S_c(X_b)`` shifts every ``s_k`` alike and drops out.
-
-Two more published methods mask the input unit by unit and differ in what is masked: SS-CAM averages the scores over
-noisy masks or inputs, IS-CAM over masks of growing strength. They share the run.
+Wang et al. 2020 (arXiv 1910.01279), Algorithm 1: ``s_k = S_c`` of the input as unit k sees it
+(`camviewer.cam.masking`), ``alpha = softmax_k(s)``, ``M = ReLU(sum_k alpha_k A_k)``. The subtraction of the baseline's
+score shifts every ``s_k`` alike and drops out. SS-CAM and IS-CAM differ in what a unit sees and share the run.
 """
 
 from __future__ import annotations
@@ -17,54 +14,15 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from camviewer.cam.masking import MaskedForward, Masking, varying
 from camviewer.cam.taps import is_out_of_memory
 
 Variant = Literal["softmax", "probability"]
-Baseline = Literal["zero", "black", "blur"]
-Perturbation = Literal["none", "activation", "input", "integrate"]
-
-Forward = Callable[[Tensor], Tensor]
-"""Masked inputs ``[N, C, H, W]`` to logits ``[N, classes]``."""
 Split = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
 """Runs a function of units on parts of some units, and puts the results one behind the other."""
 
 SAMPLED_AT_ONCE = 4
-BLUR_SHARE = 0.05
-"""Standard deviation of the blurred baseline, as a share of the input's shorter side."""
-
-
-def baseline_input(X: Tensor, kind: Baseline, *, black: Tensor) -> Tensor:
-    """Return what stands where a unit is low, ``[C, H, W]``.
-
-    Args:
-        X: normalised input ``[C, H, W]``.
-        kind: ``zero`` (0 after normalising: the mean colour), ``black``, or ``blur`` (Gaussian, 5 % of the side).
-        black: normalised value of black for each channel, ``[C]``.
-    """
-    if kind == "zero":
-        return torch.zeros_like(X)
-    if kind == "black":
-        return black.to(X)[:, None, None].expand_as(X).clone()
-    sigma = BLUR_SHARE * min(X.shape[1:])
-    radius = max(1, math.ceil(3 * sigma))
-    offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).to(X)
-    blurred = functional.pad(X[:, None], (radius, radius, radius, radius), mode="replicate")
-    blurred = functional.conv2d(blurred, kernel.view(1, 1, 1, -1))
-    return functional.conv2d(blurred, kernel.view(1, 1, -1, 1))[:, 0]
-
-
-def unit_masks(A: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return ``minmax(upsample(A_k))``: `A` ``[n, h, w]`` -> ``[n, H, W]`` in [0, 1]; a constant unit gives 0."""
-    upsampled = functional.interpolate(A[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
-    low = upsampled.amin(dim=(1, 2), keepdim=True)
-    span = upsampled.amax(dim=(1, 2), keepdim=True) - low
-    # Asked of A itself, since upsampling a constant leaves rounding noise.
-    varies = ((A.amax(dim=(1, 2)) > A.amin(dim=(1, 2)))[:, None, None]) & (span > 0)
-    return torch.where(varies, (upsampled - low) / torch.where(varies, span, 1), 0)
 
 
 @dataclass(slots=True)
@@ -187,40 +145,16 @@ def accumulate(run: ScoreRun, targets: Tensor, weighing: Weighing) -> OnlineSum:
     return online
 
 
-@dataclass(frozen=True, slots=True)
-class Masking:
-    """What is put through the network for a unit.
-
-    Attributes:
-        baseline: see `baseline_input`.
-        perturbation: ``none`` (Score-CAM); ``activation`` or ``input`` (SS-CAM: noise on the unit before min-max, or
-            on the masked input); ``integrate`` (IS-CAM: masks ``i / samples * H_k``).
-        samples: passes for each unit whose scores are averaged; 1 for ``none``.
-        noise: standard deviation of SS-CAM's noise as a share of the unit's (or the input's) range.
-        seed: of the noise.
-        strongest: only so many of the strongest units, 0 for all (an approximation).
-    """
-
-    baseline: Baseline = "zero"
-    perturbation: Perturbation = "none"
-    samples: int = 1
-    noise: float = 0.0
-    seed: int = 0
-    strongest: int = 0
-
-
 def at_once(work: Callable[[Tensor], Tensor], units: Tensor) -> Tensor:
     """Run `work` on all units together."""
     return work(units)
 
 
 def score_cam(
-    forward: Forward,
-    X: Tensor,
+    passes: MaskedForward,
     A: Tensor,
     *,
     masking: Masking,
-    black: Tensor,
     classes: int,
     chunk: int,
     split: Split = at_once,
@@ -229,14 +163,12 @@ def score_cam(
 
     Passes: one for each unit that varies (times ``masking.samples``), and one for all constant units together (their
     mask is 0, so the network sees the baseline), counted once for each of them in the softmax. With the capture's
-    own pass: ``2 + K'``. Masks are upsampled inside the chunk. When memory runs out the chunk is halved.
+    own pass: ``2 + K'``. When memory runs out the chunk is halved.
 
     Args:
-        forward: masked inputs to logits.
-        X: normalised input ``[C, H, W]``.
+        passes: units to logits.
         A: activations ``[K, h, w]`` on the same device, float32.
         masking: what is masked how.
-        black: normalised black, ``[C]``.
         classes: number of logits.
         chunk: inputs at once.
         split: how these are computed.
@@ -245,10 +177,9 @@ def score_cam(
         the run, which is updated in place, and the units of this chunk.
 
     Raises:
-        Exception: what `forward` raises; out of memory only when one input alone does not fit.
+        Exception: what a pass raises; out of memory only when one input alone does not fit.
     """
-    span = A.amax(dim=(1, 2)) - A.amin(dim=(1, 2))
-    varies = span > 0
+    varies = varying(A).flatten()
     strength = A.flatten(1).std(dim=1, correction=0)
     order = torch.argsort(strength, descending=True, stable=True)
     order = order[varies[order]]
@@ -258,16 +189,15 @@ def score_cam(
     if 0 < masking.strongest < len(order):
         run.order = order[: masking.strongest]
         run.flags.add(f"strongest {masking.strongest} of {len(order)} units")
-    background = baseline_input(X, masking.baseline, black=black)
     if len(constant):
-        run.logits[constant] = forward(background[None])[0].float()
+        run.logits[constant] = passes.baseline()
         run.done[constant.cpu()] = True
         run.passes += 1
         yield run, constant
     start = 0
     while start < len(run.order):
         part = run.order[start : start + max(1, chunk // masking.samples)]
-        rows = _try_chunk(forward, X, background, A, part, masking, chunk=chunk, split=split)
+        rows = _try_chunk(passes, A, part, masking, chunk=chunk, split=split)
         if rows is None:
             # The failed pass is gone by now: its exception, which holds the frames' tensors, ended in _try_chunk.
             if chunk > 1:
@@ -282,13 +212,12 @@ def score_cam(
 
 
 def sampled_logits(
-    forward: Forward, X: Tensor, A: Tensor, units: Tensor, *, masking: Masking, black: Tensor, split: Split = at_once
+    passes: MaskedForward, A: Tensor, units: Tensor, *, masking: Masking, split: Split = at_once
 ) -> Tensor | None:
     """Return the logits ``[n, classes]`` of some units, to compare with; None when memory ran out."""
-    background = baseline_input(X, masking.baseline, black=black)
     rows = []
     for part in torch.split(units, SAMPLED_AT_ONCE):
-        found = _try_chunk(forward, X, background, A, part, masking, chunk=SAMPLED_AT_ONCE, split=split)
+        found = _try_chunk(passes, A, part, masking, chunk=SAMPLED_AT_ONCE, split=split)
         if found is None:
             return None
         rows.append(found)
@@ -296,55 +225,12 @@ def sampled_logits(
 
 
 def _try_chunk(
-    forward: Forward,
-    X: Tensor,
-    background: Tensor,
-    A: Tensor,
-    part: Tensor,
-    masking: Masking,
-    *,
-    chunk: int,
-    split: Split,
+    passes: MaskedForward, A: Tensor, part: Tensor, masking: Masking, *, chunk: int, split: Split
 ) -> Tensor | None:
     """Return the logits of a chunk's units, averaged over the samples, or None when memory ran out."""
-
-    def rows(units: Tensor) -> Tensor:
-        if masking.samples == 1 and masking.perturbation == "none":
-            return forward(_masked(X, background, unit_masks(A[units], (X.shape[1], X.shape[2])))).float()
-        return torch.stack([_averaged(forward, X, background, A, int(k), masking, chunk=chunk) for k in units])
-
     try:
-        return split(rows, part)
+        return split(lambda units: passes.rows(A, units, masking, chunk=chunk), part)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
     return None
-
-
-def _masked(X: Tensor, background: Tensor, masks: Tensor) -> Tensor:
-    return torch.lerp(background[None], X[None], masks[:, None])
-
-
-def _averaged(
-    forward: Forward, X: Tensor, background: Tensor, A: Tensor, unit: int, masking: Masking, *, chunk: int
-) -> Tensor:
-    """Return the mean logits ``[classes]`` over the samples of one unit.
-
-    SS-CAM (Wang et al. 2020, arXiv 2006.14255) averages over noise on the unit or on the masked input; IS-CAM (Naidu
-    et al. 2020, arXiv 2010.03023) over masks of strength 1/n .. n/n. A unit's noise depends on seed and unit alone.
-    """
-    n = masking.samples
-    size = (X.shape[1], X.shape[2])
-    if masking.perturbation == "integrate":
-        steps = torch.arange(1, n + 1, device=X.device, dtype=X.dtype) / n
-        inputs = _masked(X, background, unit_masks(A[unit : unit + 1], size) * steps[:, None, None])
-    else:
-        generator = torch.Generator().manual_seed((masking.seed * 1_000_003 + unit) % 2**63)
-        if masking.perturbation == "activation":
-            a = A[unit]
-            noise = torch.randn((n, *a.shape), generator=generator).to(A) * (a.amax() - a.amin()) * masking.noise
-            inputs = _masked(X, background, unit_masks(a[None] + noise, size))
-        else:
-            noise = torch.randn((n, *X.shape), generator=generator).to(X) * (X.amax() - X.amin()) * masking.noise
-            inputs = _masked(X, background, unit_masks(A[unit : unit + 1], size)) + noise
-    return torch.cat([forward(piece).float() for piece in torch.split(inputs, chunk)]).mean(dim=0)

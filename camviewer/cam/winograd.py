@@ -24,8 +24,9 @@ from camviewer.cam.packed import NOTHING, RELU, PackedConv2d
 FEWEST_CHANNELS = 64
 FEWEST_TILES = 16
 """With fewer in one batch, reading the transformed weights takes longer than the multiplications saved."""
-WEIGHT_BYTES = 116 * 2**20
-"""Bound for the transformed weights of one network; they are four times as large as the filters."""
+WEIGHT_BYTES = 16 * 2**20
+"""Bound for the transformed weights of one network, for each input that shares a pass. They are four times as large as
+the filters, and a pass reads them once."""
 BLOCK_BYTES = 2**20
 """Tiles of one block, for each core."""
 FILTERS_AT_ONCE = 32
@@ -150,10 +151,15 @@ def pays(packed: PackedConv2d) -> bool:
     return fits and plain and min(weight.shape[:2]) >= FEWEST_CHANNELS
 
 
-def chosen(network: nn.Module) -> list[PackedConv2d]:
-    """Return the convolutions of a network to compute so: the first ones, of most cells, whose weights fit."""
+def chosen(network: nn.Module, *, inputs: int) -> list[PackedConv2d]:
+    """Return the convolutions of a network to compute so: the first ones, of most cells, whose weights fit.
+
+    Args:
+        network: a faster copy.
+        inputs: how many share a pass.
+    """
     found: list[PackedConv2d] = []
-    room = WEIGHT_BYTES
+    room = WEIGHT_BYTES * inputs
     for module in network.modules():
         if isinstance(module, PackedConv2d) and pays(module):
             room -= module.weight.nbytes * 4

@@ -161,7 +161,7 @@ def test_wide_convolutions_of_batches(
 ) -> None:
     monkeypatch.setattr(winograd, "BLOCK_BYTES", block_bytes)
     network = seeded(lambda: Wide(channels))
-    made = batch_copy(fast_copy(network))
+    made = batch_copy(fast_copy(network), inputs=6)
     assert made is not None
     convolutions = [m for m in made.network.modules() if isinstance(m, winograd.WinogradConv2d)]
     assert len(convolutions) == 2
@@ -176,10 +176,11 @@ def test_wide_convolutions_of_batches(
 def test_transformed_weights_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     made = fast_copy(seeded(lambda: Wide(256)))
     monkeypatch.setattr(winograd, "WEIGHT_BYTES", 256 * 256 * 36 * 4)
-    (conv,) = winograd.chosen(made.network)
+    (conv,) = winograd.chosen(made.network, inputs=1)
+    assert len(winograd.chosen(made.network, inputs=2)) == 2
     assert conv is made.network.get_submodule("first")
     monkeypatch.setattr(winograd, "WEIGHT_BYTES", 0)
-    assert batch_copy(made) is None
+    assert batch_copy(made, inputs=6) is None
 
 
 def test_without_the_operations_the_copy_is_folded_alone(monkeypatch: pytest.MonkeyPatch) -> None:

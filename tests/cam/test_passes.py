@@ -1,0 +1,31 @@
+"""How inputs are shared out: batches that fit, and no lane that waits for another."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cam_toys import Small, classifier, seeded
+from hypothesis import given
+from hypothesis import strategies as st
+
+from camviewer.cam import device, passes
+from camviewer.cam.device import Device
+
+
+@given(st.integers(1, 200), st.integers(1, 8), st.integers(1, 16))
+def test_parts_are_even_and_fit(count: int, batch: int, lanes: int) -> None:
+    parts = passes._shared_out(range(count), batch, lanes)  # type: ignore[arg-type]
+    assert [i for part in parts for i in part] == list(range(count))
+    sizes = [len(part) for part in parts]
+    assert 1 <= min(sizes) and max(sizes) <= batch and max(sizes) - min(sizes) <= 1
+    rounds = -(-len(parts) // lanes)
+    assert rounds == -(-count // (batch * lanes))
+
+
+def test_a_batch_is_smaller_the_more_a_pass_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Device(classifier(seeded(Small)))
+    one = sum(found._output_bytes(torch.zeros(3, 32, 32)))
+    assert sum(found._output_bytes(torch.zeros(3, 64, 64))) > 3 * one
+    for room, expected in ((100 * one, device.CPU_BATCH), (3 * one, 3), (one, 1), (one // 2, 1)):
+        monkeypatch.setattr(device, "PASS_BYTES", room)
+        assert found.batch_size(torch.zeros(3, 32, 32), gradients=False) == expected
