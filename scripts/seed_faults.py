@@ -73,7 +73,7 @@ FAULTS = (
           "lerp(self._X[None], self._background[None],", "cam/test_scorecam.py"),
     Fault("IS-CAM's strengths from 0", "cam/masking.py", "torch.arange(1, n + 1,", "torch.arange(0, n,",
           "cam/test_scorecam.py cam/test_formulas.py"),
-    Fault("mixed without the baseline", "cam/stem.py", "convolved((X - background) * rows", "convolved(X * rows",
+    Fault("mixed without the baseline", "cam/stem.py", "(X - background) * comb", "X * comb",
           "cam/test_stem.py cam/test_scorecam.py"),
     Fault("hat functions a cell too near", "cam/stem.py", "(end - start).amax()) + 1", "(end - start).amax())",
           "cam/test_stem.py cam/test_scorecam.py"),

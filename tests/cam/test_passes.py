@@ -17,7 +17,7 @@ def test_parts_are_even_and_fit(count: int, batch: int, lanes: int) -> None:
     parts = passes._shared_out(range(count), batch, lanes)  # type: ignore[arg-type]
     assert [i for part in parts for i in part] == list(range(count))
     sizes = [len(part) for part in parts]
-    assert 1 <= min(sizes) and max(sizes) <= batch and max(sizes) - min(sizes) <= 1
+    assert min(sizes) >= 1 and max(sizes) <= batch and max(sizes) - min(sizes) <= 1
     rounds = -(-len(parts) // lanes)
     assert rounds == -(-count // (batch * lanes))
 
