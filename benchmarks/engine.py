@@ -272,7 +272,7 @@ def differences(bench: Bench, task: Task, maps: dict[str, Maps]) -> tuple[Maps, 
         return expected, {}
     if bench.name in FULL_SCORE_CAM:
         return bench.score_cam_reference(task), {}
-    few = bench.explained(task, bench.explainers["camviewer"], (), strongest=CHECKED_UNITS)
+    few = bench.explained(task, bench.explainers["camviewer"], strongest=CHECKED_UNITS)
     return maps["camviewer"], {"camviewer": difference(few, bench.score_cam_reference(task, strongest=CHECKED_UNITS))}
 
 

@@ -107,11 +107,12 @@ class Bench:
             return None
         if engine == "camviewer fast" and "scorecam" not in task.methods:
             return None
-        # One layer: the suggested one, which is what enters the head, as is the libraries' layer.
-        names = tuple(self.ours_at[layer] for layer in self.layers[: task.layers]) if task.layers > 1 else ()
-        return self.explained(task, self.explainers[engine], names)
+        return self.explained(task, self.explainers[engine])
 
-    def explained(self, task: Task, explainer: Explainer, names: tuple[str, ...], **parameters: int) -> Maps:
+    def explained(self, task: Task, explainer: Explainer, **parameters: int) -> Maps:
+        # One layer is the suggested one where that enters a head that is recognised, as the libraries' layer does.
+        suggested = task.layers == 1 and self.owner.head.kind != "none"
+        names = () if suggested else tuple(self.ours_at[layer] for layer in self.layers[: task.layers])
         request = MapRequest(
             task.methods, f"top{task.classes}", names, {"scorecam": dict(parameters)} if parameters else {}
         )
