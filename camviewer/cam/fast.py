@@ -243,6 +243,7 @@ class _Lowering:
         """Return the network of this graph with these modules in it, by path."""
         changed = {path for path, nodes in self.calls.items() if any(self._present(node) is None for node in nodes)}
         parts: dict[str, Any] = {}
+        replaced = {id(module): modules[path] for path, module in self.tree.named_modules()}
         for path, nodes in self.calls.items():
             if path in changed or all(node is self._present(node) and node.target == path for node in nodes if node):
                 continue
@@ -252,7 +253,8 @@ class _Lowering:
         for node in self.graph.nodes:
             path = str(node.target)
             if node.op == "call_module" and path not in parts:
-                parts[path] = modules[path.removesuffix(ITSELF)]
+                # With what is inside of it, where tracing stopped at a module that has others.
+                parts[path] = _rebuilt(self.tree.get_submodule(path.removesuffix(ITSELF)), replaced, {})
             elif node.op == "get_attr":
                 owner, _, name = path.rpartition(".")
                 parts[path] = getattr(modules[owner], name)

@@ -461,3 +461,28 @@ def test_bfloat16_is_labelled_and_close() -> None:
             assert n.precision == "exact"
             assert ref.difference(n.values, m.values) < 1e-5
     assert values(second).dtype == np.float32
+
+
+class Attention(nn.Module):
+    """Attention over the cells of a convolution: torch's module for it has a module of its own inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 4, stride=4)
+        self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.fc = nn.Linear(16, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.stem(x).flatten(2).transpose(1, 2)
+        return self.fc(self.attention(tokens, tokens, tokens, need_weights=False)[0].mean(1))
+
+
+def test_modules_inside_a_module_that_is_not_traced_get_the_precision_too() -> None:
+    network = seeded(Attention)
+    made = fast_copy(network, dtype=torch.bfloat16).network
+    assert {p.dtype for p in made.parameters()} == {torch.bfloat16}
+    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = copy.deepcopy(network).bfloat16()(x.bfloat16())
+        assert agrees(expected, made(x.bfloat16()), tolerance=0.02)
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
