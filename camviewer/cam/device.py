@@ -90,7 +90,9 @@ class Device:
         batch = batch.to(self.where, dtype or self._dtype)
         if network is None or network is self.classifier.network:
             return self.classifier.logits(batch)
-        logits = pick_logits(network(batch.contiguous(memory_format=self._format)))
+        # A copy in another precision has its weights channels last on every device.
+        memory_format = self._format if dtype is None else torch.channels_last
+        logits = pick_logits(network(batch.contiguous(memory_format=memory_format)))
         assert logits is not None
         return logits
 
