@@ -108,19 +108,19 @@ class Device:
         reduced = self._reduced is not None and not exact
         copy = self._reduced if reduced else self._batches or self._exact
         network = self.classifier.network if copy is None else copy.network
-        dtype = torch.bfloat16 if reduced else torch.float32
+        dtype = torch.bfloat16 if reduced else None
 
         def forward(batch: Tensor) -> Tensor:
             with torch.inference_mode():
-                return self.logits(batch, network, dtype if reduced else None)
+                return self.logits(batch, network, dtype)
 
         plain = MaskedForward(forward, X, background)
         conv = None if copy is None else stem_of(copy)
         size, cells = (X.shape[1], X.shape[2]), (A.shape[1], A.shape[2])
         if copy is None or conv is None or not pays(conv, size, cells):
             return plain
-        stem = MaskedStem(conv, X, background, cells, dtype)
-        on_shares = on_stem(copy, stem)
+        stem = MaskedStem(conv, X, background, cells, dtype or torch.float32)
+        on_shares = on_stem(copy, conv, stem)
 
         def mixed(shares: Tensor) -> Tensor:
             with torch.inference_mode():

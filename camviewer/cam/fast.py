@@ -114,10 +114,8 @@ def stem_of(made: FastCopy) -> PackedConv2d | None:
     return conv if isinstance(conv, PackedConv2d) and alone else None
 
 
-def on_stem(made: FastCopy, stem: nn.Module) -> nn.Module:
-    """Return a network that shares all but the convolution of `stem_of`; `stem` stands for it, and takes its input."""
-    conv = stem_of(made)
-    assert conv is not None
+def on_stem(made: FastCopy, conv: PackedConv2d, stem: nn.Module) -> nn.Module:
+    """Return a network that shares all but `conv`, which `stem_of` gave; `stem` stands for it, and takes its input."""
     return _rebuilt(made.network, {id(conv): nn.Sequential(stem, Activated(conv.activation))}, {})
 
 

@@ -117,7 +117,7 @@ def test_the_rest_goes_on_from_the_convolution() -> None:
     assert conv is not None and conv.activation == RELU
     x = drawn(2, 3, 9, 9, seed=1)
     with torch.no_grad():
-        found = on_stem(made, network[0])(x)
+        found = on_stem(made, conv, network[0])(x)
         torch.testing.assert_close(found, network(x), rtol=1e-5, atol=1e-5)
 
 
