@@ -15,8 +15,10 @@ from torch import Tensor
 from camviewer.cam import methods
 from camviewer.models.heads import Head
 
-GradientMethod = Callable[[Tensor, Tensor], tuple[Tensor, Tensor | None]]
-"""(A, G) to maps ``[T, h, w]`` and, where a method can be undefined, which targets were affected ``[T]``."""
+Maps = tuple[Tensor, Tensor | None]
+"""Maps ``[T, h, w]`` and, where a method can be undefined, which targets were affected ``[T]``."""
+GradientMethod = Callable[[Tensor, Tensor], Maps]
+"""(A, G) to maps."""
 
 
 def is_uniform(head: Head) -> bool:
@@ -59,50 +61,43 @@ def head_ablations(head: Head, A: Tensor, V: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
-def uniform_maps(method: str, A: Tensor, weights: Tensor) -> tuple[Tensor, Tensor | None] | None:
-    """Return a method's maps when the gradient is the same at every cell, as on a GAP head; None if there is no form.
-
-    With weights ``w`` and ``G_kij = w_k / Z``: Grad-CAM ``ReLU(sum w_k A_k) / Z = ReLU(CAM) / Z``, Grad-CAM++ weights
-    ``ReLU(w_k) / (2 + mean(A_k) w_k)``, HiResCAM ``sum w_k A_k / Z``, LayerCAM ``ReLU(sum ReLU(w_k) A_k) / Z``,
-    XGrad-CAM ``ReLU(sum w_k A_k) / Z`` over units whose activations do not cancel.
-
-    Args:
-        method: identifier.
-        A: ``[K, h, w]``.
-        weights: ``w``, ``[T, K]``.
-    """
-    cells = A.shape[1] * A.shape[2]
-    if method in {"gradcam", "finercam"}:
-        return methods.weighted_sum(A / cells, weights).relu_(), None
-    if method == "hirescam":
-        return methods.weighted_sum(A / cells, weights), None
-    if method == "layercam":
-        return methods.weighted_sum(A / cells, weights.relu()).relu_(), None
-    if method == "gradcampp":
-        means = A.mean(dim=(1, 2))[:, None, None]
-        found, undefined = methods.grad_cam_pp_weights(means, weights[:, :, None, None])
-        return methods.weighted_sum(A, found).relu_(), undefined
-    if method == "xgradcam":
-        total = A.sum(dim=(1, 2), dtype=torch.float64).abs()
-        magnitude = A.abs().sum(dim=(1, 2), dtype=torch.float64)
-        defined = total > methods.CANCELLING_BELOW * magnitude
-        undefined = (~defined & (magnitude > 0)).any().expand(len(weights))
-        return methods.weighted_sum(A / cells, torch.where(defined, weights, 0)).relu_(), undefined
-    return None
-
-
 def _plain(function: Callable[[Tensor, Tensor], Tensor]) -> GradientMethod:
     return lambda A, G: (function(A, G), None)
 
 
-def _grad_cam_pp(A: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
+def _grad_cam_pp(A: Tensor, G: Tensor) -> Maps:
     weights, undefined = methods.grad_cam_pp_weights(A, G)
     return methods.weighted_sum(A, weights).relu(), undefined
 
 
-def _x_grad_cam(A: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
+def _x_grad_cam(A: Tensor, G: Tensor) -> Maps:
     weights, undefined = methods.x_grad_cam_weights(A, G)
     return methods.weighted_sum(A, weights).relu(), undefined
+
+
+def _uniform_grad_cam(A: Tensor, weights: Tensor) -> Maps:
+    return methods.weighted_sum(A / A[0].numel(), weights).relu_(), None
+
+
+def _uniform_hires_cam(A: Tensor, weights: Tensor) -> Maps:
+    return methods.weighted_sum(A / A[0].numel(), weights), None
+
+
+def _uniform_layer_cam(A: Tensor, weights: Tensor) -> Maps:
+    return methods.weighted_sum(A / A[0].numel(), weights.relu()).relu_(), None
+
+
+def _uniform_grad_cam_pp(A: Tensor, weights: Tensor) -> Maps:
+    found, undefined = methods.grad_cam_pp_cells(A.mean(dim=(1, 2)), weights)
+    return methods.weighted_sum(A, found).relu_(), None if undefined is None else undefined.any(dim=1)
+
+
+def _uniform_x_grad_cam(A: Tensor, weights: Tensor) -> Maps:
+    total = A.sum(dim=(1, 2), dtype=torch.float64).abs()
+    magnitude = A.abs().sum(dim=(1, 2), dtype=torch.float64)
+    defined = total > methods.CANCELLING_BELOW * magnitude
+    undefined = (~defined & (magnitude > 0)).any().expand(len(weights))
+    return methods.weighted_sum(torch.where(defined[:, None, None], A / A[0].numel(), 0), weights).relu_(), undefined
 
 
 GRADIENT_METHODS: dict[str, GradientMethod] = {
@@ -115,6 +110,20 @@ GRADIENT_METHODS: dict[str, GradientMethod] = {
     "eigengradcam": _plain(methods.eigen_grad_cam),
 }
 """Every method that needs activations and gradients alone."""
+UNIFORM_METHODS: dict[str, Callable[[Tensor, Tensor], Maps]] = {
+    "gradcam": _uniform_grad_cam,
+    "finercam": _uniform_grad_cam,
+    "gradcampp": _uniform_grad_cam_pp,
+    "hirescam": _uniform_hires_cam,
+    "layercam": _uniform_layer_cam,
+    "xgradcam": _uniform_x_grad_cam,
+}
+"""Of these, from A and weights ``w`` ``[T, K]``, when the gradient is the same at every cell, as on a GAP head.
+
+With ``G_kij = w_k / Z``: Grad-CAM ``ReLU(sum w_k A_k) / Z = ReLU(CAM) / Z``, Grad-CAM++ weights
+``ReLU(w_k) / (2 + mean(A_k) w_k)``, HiResCAM ``sum w_k A_k / Z``, LayerCAM ``ReLU(sum ReLU(w_k) A_k) / Z``,
+XGrad-CAM ``ReLU(sum w_k A_k) / Z`` over units whose activations do not cancel.
+"""
 WITH_GRADIENTS = frozenset({*GRADIENT_METHODS, "smoothgradcampp"})
 DIVIDING = frozenset({"gradcampp", "smoothgradcampp", "xgradcam"})
 """Methods whose weights are quotients that signed units can bring close to a vanishing denominator."""

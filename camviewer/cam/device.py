@@ -17,13 +17,15 @@ from camviewer.cam.masking import MaskedForward
 from camviewer.cam.stem import MaskedStem, StemForward, pays
 from camviewer.cam.streams import Streams
 from camviewer.cam.taps import is_out_of_memory, tap
+from camviewer.cam.winograd import products_keep_up
 from camviewer.errors import Cancelled, ModelError
 from camviewer.models.classifier import Classifier
 from camviewer.models.layout import Layout, to_grid
 from camviewer.models.outputs import pick_logits
 
-CPU_BATCH = 6
-"""Small batches are fastest on a CPU: their activations stay in the cache."""
+CPU_BATCH, DIRECT_CPU_BATCH = 6, 4
+"""Small batches are fastest on a CPU: their activations stay in the cache. The latter where no convolution shares
+transformed weights among the inputs of a batch (`camviewer.cam.winograd`)."""
 PASS_BYTES = 320 * 2**20
 """Bound on a CPU for what all operations of one pass give, taken together; few of them are held at once."""
 CUDA_SHARE = 0.5
@@ -250,7 +252,8 @@ class Device:
         """Return how many inputs like `X` ``[C, H, W]`` share a forward pass."""
         outputs = self._output_bytes(X)
         if self.where.type != "cuda":
-            return max(1, min(CPU_BATCH, PASS_BYTES // sum(outputs)))
+            most = CPU_BATCH if products_keep_up() else DIRECT_CPU_BATCH
+            return max(1, min(most, PASS_BYTES // sum(outputs)))
         free, _ = torch.cuda.mem_get_info(self.where)
         held = max(outputs) * (GRADIENT_OUTPUTS if gradients else OUTPUTS_AT_ONCE)
         return int(max(1, min(256, free * CUDA_SHARE // held)))

@@ -194,7 +194,7 @@ class Explainer:
             raise MethodError(f"Units have no weights for the classes of this network. {head.reason}")
         self.device.notices.clear()
         with torch.no_grad(), cancellable(cancelled):
-            jobs = [self._new_job(pixels, key) for pixels, key in zip(images, keys, strict=True)]
+            jobs = self._new_jobs(images, keys)
             self._passes.run([(job, job.base) for job in jobs], request, {}, parts_of_scores=parts)
         self._keep(jobs)
         return jobs
@@ -211,11 +211,9 @@ class Explainer:
     ) -> list[Explanation]:
         parameters = request.checked()
         self.device.notices.clear()
-        jobs = []
         with torch.no_grad(), cancellable(listeners.cancelled):
             started = time.perf_counter()
-            for pixels, key in zip(images, keys, strict=True):
-                jobs.append(self._new_job(pixels, key))
+            jobs = self._new_jobs(images, keys)
             request, refused = self._accepted(request, jobs)
             self._passes.run([(job, job.base) for job in jobs], request, parameters)
             for job in jobs:
@@ -249,13 +247,19 @@ class Explainer:
         self.device.notices.extend(f"{reason} The other methods go on without it." for reason in refused.values())
         return replace(request, methods=tuple(m for m in request.methods if m not in refused)), refused
 
-    def _new_job(self, pixels: Pixels, key: Hashable | None) -> Job:
-        full = None if key is None else (key, self.classifier.preprocessing)
-        base = self.cache.get(full) if full is not None else None
-        if base is None:
-            X, plan = self.classifier.prepare(pixels)
-            base = Capture(X[0], plan)
-        return Job(base, full)
+    def _new_jobs(self, images: Sequence[Pixels], keys: Sequence[Hashable | None]) -> list[Job]:
+        """Return the images, with the captures of those that are known."""
+        full = [None if key is None else (key, self.classifier.preprocessing) for key in keys]
+        bases = [None if key is None else self.cache.get(key) for key in full]
+        missing = [pixels for pixels, base in zip(images, bases, strict=True) if base is None]
+        made = iter(self.device.streams.map(self.classifier.prepare, missing))
+        jobs = []
+        for base, key in zip(bases, full, strict=True):
+            if base is None:
+                X, plan = next(made)
+                base = Capture(X[0], plan)
+            jobs.append(Job(base, key))
+        return jobs
 
     def _keep(self, jobs: Sequence[Job]) -> None:
         for job in jobs:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from camviewer.cam.capture import Capture
 from camviewer.cam.device import Device
 from camviewer.cam.layers import LayerView
 from camviewer.cam.passes import GRADIENT_BYTES, Passes
-from camviewer.cam.targets import Target, combined, rows
+from camviewer.cam.targets import Target, among_all, combined, rows
 from camviewer.cam.tasks import Task
 
 CLOSED_BYTES = 32 * 2**20
@@ -34,7 +35,7 @@ class MapMaker:
         """
         A = task.view.activations(task.capture).to(self._device.where)
         if task.method == "cam":
-            return methods.cam(A, self._weights(task.targets, A))
+            return self._of_weights(task.targets, A, lambda weights: (methods.cam(A, weights), None))[0]
         if task.method == "eigencam":
             return methods.eigen_cam(A).expand(len(task.targets), -1, -1)
         if task.method == "random":
@@ -56,21 +57,27 @@ class MapMaker:
     def _rows(self, targets: Sequence[Target], like: Tensor) -> Tensor:
         return rows(targets, len(self._device.classifier.identity.classes), like=like)
 
-    def _weights(self, targets: Sequence[Target], like: Tensor) -> Tensor:
-        """Return the head's weights of each target, ``[T, K]``."""
+    def _of_weights(
+        self, targets: Sequence[Target], like: Tensor, make: Callable[[Tensor], closed.Maps]
+    ) -> closed.Maps:
+        """Return what `make` gives for the head's weights of each target, ``[T, K]``.
+
+        All classes in any order take the weights as they lie; maps are smaller, and change their places instead.
+        """
         weight = self._device.classifier.head.weight
         assert weight is not None
-        return combined(targets, weight.to(like))
+        W = weight.to(like)
+        places = among_all(targets, len(W))
+        if places is None:
+            return make(combined(targets, W))
+        maps, undefined = make(W)
+        return maps[places.to(maps.device)], None if undefined is None else undefined[places.to(undefined.device)]
 
-    def _gradient_maps(
-        self, method: str, capture: Capture, view: LayerView, targets: Sequence[Target]
-    ) -> tuple[Tensor, Tensor | None]:
+    def _gradient_maps(self, method: str, capture: Capture, view: LayerView, targets: Sequence[Target]) -> closed.Maps:
         A = view.activations(capture).to(self._device.where)
         head = self._device.classifier.head
-        if view.closed and closed.is_uniform(head):
-            found = closed.uniform_maps(method, A, self._weights(targets, A))
-            if found is not None:
-                return found
+        if view.closed and closed.is_uniform(head) and method in closed.UNIFORM_METHODS:
+            return self._of_weights(targets, A, partial(closed.UNIFORM_METHODS[method], A))
         keys = [(method, view.tap, target) for target in targets]
         if not view.closed and any(key in capture.maps for key in keys):
             bad = torch.tensor([key in capture.undefined for key in keys])

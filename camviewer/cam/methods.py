@@ -43,22 +43,35 @@ def grad_cam(A: Tensor, G: Tensor) -> Tensor:
     return weighted_sum(A, G.mean(dim=(2, 3))).relu()
 
 
-def grad_cam_pp_weights(A: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the unit weights of Grad-CAM++ ``[T, K]`` and whether some were undefined ``[T]``.
+def grad_cam_pp_cells(total: Tensor, G: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return Grad-CAM++'s ``a * ReLU(g)`` for each gradient, and where it is undefined; None where it cannot be.
 
     With ``Y = exp(S)`` the paper's ``a = g^2 / (2 g^2 + sum(A_k) g^3)`` is ``1 / (2 + sum(A_k) g)`` where ``g != 0``:
-    no square, no cube, no epsilon. ``w_k = sum_ij a_kij ReLU(g_kij)``; the positive factor ``exp(S)`` is left out, so
-    raw values are not comparable across classes. Units with signed activations can make the denominator vanish or
-    negative; such cells count 0 and the target is reported as partly undefined.
+    no square, no cube, no epsilon. Units with signed activations can make the denominator vanish or negative; such
+    cells count 0.
+
+    Args:
+        total: ``sum(A_k)`` of the unit that each gradient belongs to; broadcast to `G`.
+        G: gradients.
     """
     g = G.relu()
-    total = A.sum(dim=(1, 2))[None, :, None, None]
-    denominator = torch.addcmul(torch.full_like(total, 2), total, g)
+    denominator = torch.mul(total, g).add_(2)
     if bool(total.amin() >= 0):  # as behind a ReLU
-        return (g / denominator).sum(dim=(2, 3)), torch.zeros(len(G), dtype=torch.bool, device=G.device)
-    defined = denominator > UNDEFINED_BELOW
-    weights = torch.where(defined, g / torch.where(defined, denominator, 1), 0).sum(dim=(2, 3))
-    return weights, ~defined.flatten(1).all(dim=1)
+        return g.div_(denominator), None
+    undefined = denominator <= UNDEFINED_BELOW
+    return g.div_(denominator.masked_fill_(undefined, 1)).masked_fill_(undefined, 0), undefined
+
+
+def grad_cam_pp_weights(A: Tensor, G: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the unit weights of Grad-CAM++ ``[T, K]`` and whether some cells were undefined ``[T]``.
+
+    ``w_k = sum_ij a_kij ReLU(g_kij)`` of `grad_cam_pp_cells`; the positive factor ``exp(S)`` is left out, so raw
+    values are not comparable across classes.
+    """
+    cells, undefined = grad_cam_pp_cells(A.sum(dim=(1, 2))[:, None, None], G)
+    if undefined is None:
+        return cells.sum(dim=(2, 3)), torch.zeros(len(G), dtype=torch.bool, device=G.device)
+    return cells.sum(dim=(2, 3)), undefined.flatten(1).any(dim=1)
 
 
 def grad_cam_pp(A: Tensor, G: Tensor) -> Tensor:

@@ -93,18 +93,29 @@ def rows(targets: Sequence[Target], classes: int, *, like: Tensor | torch.device
 def combined(targets: Sequence[Target], W: Tensor) -> Tensor:
     """Return ``rows(targets) @ W`` for `W` ``[classes, K]`` without the mostly empty matrix, ``[T, K]``.
 
-    For every class's score that is `W` itself.
-
     Raises:
         UsageError: as `rows`.
     """
     if isinstance(targets, ClassTargets):
         _check(targets.classes, len(W))
-        everything = targets.classes == tuple(range(len(W)))
-        weights = W if everything else W[torch.tensor(targets.classes, dtype=torch.long, device=W.device)]
+        weights = W[torch.tensor(targets.classes, dtype=torch.long, device=W.device)]
         return weights if targets.factor == 1 else weights * targets.factor
     row, column, factor = (entries.to(W.device) for entries in _entries(targets, len(W)))
     return W.new_zeros(len(targets), W.shape[1]).index_add_(0, row, W[column] * factor[:, None].to(W))
+
+
+def among_all(targets: Sequence[Target], classes: int) -> Tensor | None:
+    """Return the places of the targets among the scores of all classes, ``[T]``.
+
+    None where they are fewer, or not plain scores: then it is less work to compute them alone.
+
+    Raises:
+        UsageError: as `rows`.
+    """
+    if not isinstance(targets, ClassTargets) or targets.factor != 1 or len(targets) < classes:
+        return None
+    _check(targets.classes, classes)
+    return torch.tensor(targets.classes, dtype=torch.long)
 
 
 def _entries(targets: Sequence[Target], classes: int) -> tuple[Tensor, Tensor, Tensor]:

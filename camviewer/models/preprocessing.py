@@ -37,14 +37,17 @@ def prepare(pixels: NDArray[np.uint8], preprocessing: Preprocessing) -> tuple[Te
         input_size=preprocessing.input_size,
         resize_size=preprocessing.resize_size,
     )
-    image = Image.fromarray(np.ascontiguousarray(pixels))
     mode = _MODES[preprocessing.channels]
-    if mode != image.mode:
-        image = image.convert(mode)
-    if plan.resized != image.size:
-        image = image.resize(plan.resized, FILTERS[preprocessing.interpolation])
-    values = torch.from_numpy(np.array(image)).reshape(image.height, image.width, preprocessing.channels)
-    values = values.permute(2, 0, 1).contiguous().to(torch.float32).div(255)
+    if mode != "RGB" or plan.resized != (width, height):
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+        if mode != image.mode:
+            image = image.convert(mode)
+        if plan.resized != image.size:
+            image = image.resize(plan.resized, FILTERS[preprocessing.interpolation])
+        pixels = np.asarray(image)
+    columns, rows = plan.resized
+    values = torch.from_numpy(np.array(pixels)).reshape(rows, columns, preprocessing.channels)
+    values = values.permute(2, 0, 1).contiguous().to(torch.float32).div_(255)
     left, top = plan.origin
     in_width, in_height = plan.input_size
     seen = values[:, max(top, 0) : top + in_height, max(left, 0) : left + in_width]
@@ -63,7 +66,7 @@ def normalise(values: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Return ``(values - mean) / std`` for values in [0, 1], ``[..., C, h, w]``."""
     mean = torch.tensor(preprocessing.mean, dtype=values.dtype).reshape(-1, 1, 1)
     std = torch.tensor(preprocessing.std, dtype=values.dtype).reshape(-1, 1, 1)
-    return (values - mean) / std
+    return torch.sub(values, mean).div_(std)
 
 
 def for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 from collections.abc import Iterator
 
 import cam_reference as ref
@@ -14,7 +15,7 @@ from cam_toys import CLASSES, classifier, seeded, values
 from probe import draw_inputs, draw_pixels, probe_network
 from torch import Tensor, nn
 
-from camviewer.cam import packed, winograd
+from camviewer.cam import device, packed, winograd
 from camviewer.cam.explainer import Explainer
 from camviewer.cam.fast import agrees, batch_copy, fast_copy
 from camviewer.cam.requests import MapRequest
@@ -153,6 +154,14 @@ class Wide(nn.Module):
         return torch.relu(self.second(torch.relu(self.first(a))) + a).mean((2, 3))
 
 
+@pytest.fixture
+def products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor on which Winograd's filtering is worth it."""
+    for module in (winograd, device):
+        monkeypatch.setattr(module, "products_keep_up", lambda: True)
+
+
+@pytest.mark.usefixtures("products")
 @pytest.mark.parametrize("size", [(14, 14), (17, 9), (3, 26), (50, 34)])
 @pytest.mark.parametrize("channels", [64, 256])
 @pytest.mark.parametrize("block_bytes", [1, 2**17, 2**20])
@@ -173,6 +182,7 @@ def test_wide_convolutions_of_batches(
         assert torch.equal(made.network(x[:1, :, :14, :9]), fast_copy(network).network(x[:1, :, :14, :9]))
 
 
+@pytest.mark.usefixtures("products")
 def test_transformed_weights_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     made = fast_copy(seeded(lambda: Wide(256)))
     monkeypatch.setattr(winograd, "WEIGHT_BYTES", 256 * 256 * 36 * 4)
@@ -181,6 +191,20 @@ def test_transformed_weights_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     assert conv is made.network.get_submodule("first")
     monkeypatch.setattr(winograd, "WEIGHT_BYTES", 0)
     assert batch_copy(made, inputs=6) is None
+
+
+@pytest.mark.parametrize("seconds", [0, 0.02])
+def test_products_that_lag_behind_are_left_to_direct_convolutions(
+    seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(winograd, "_packed_product", lambda *_: time.sleep(seconds))
+    winograd.products_keep_up.cache_clear()
+    try:
+        keep_up = winograd.products_keep_up()
+        assert keep_up == (seconds > 0)
+        assert (batch_copy(fast_copy(seeded(lambda: Wide(64))), inputs=6) is not None) == keep_up
+    finally:
+        winograd.products_keep_up.cache_clear()
 
 
 def test_without_the_operations_the_copy_is_folded_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,6 +357,7 @@ def test_quotients_of_signed_units_do_not_come_from_the_copy() -> None:
         assert len(cold.maps) == 1
 
 
+@pytest.mark.usefixtures("products")
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "densenet121", "efficientnet_b0"])
 def test_the_copy_is_as_exact_as_the_original(name: str) -> None:
     """Class maps are sums with both signs, so float32 itself moves a weak class's map by some 2e-5 from float64."""

@@ -22,10 +22,12 @@ def test_parts_are_even_and_fit(count: int, batch: int, lanes: int) -> None:
     assert rounds == -(-count // (batch * lanes))
 
 
-def test_a_batch_is_smaller_the_more_a_pass_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("keep_up", "most"), [(True, device.CPU_BATCH), (False, device.DIRECT_CPU_BATCH)])
+def test_a_batch_is_smaller_the_more_a_pass_holds(keep_up: bool, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "products_keep_up", lambda: keep_up)
     found = Device(classifier(seeded(Small)))
     one = sum(found._output_bytes(torch.zeros(3, 32, 32)))
     assert sum(found._output_bytes(torch.zeros(3, 64, 64))) > 3 * one
-    for room, expected in ((100 * one, device.CPU_BATCH), (3 * one, 3), (one, 1), (one // 2, 1)):
+    for room, expected in ((100 * one, most), (3 * one, 3), (one, 1), (one // 2, 1)):
         monkeypatch.setattr(device, "PASS_BYTES", room)
         assert found.batch_size(torch.zeros(3, 32, 32), gradients=False) == expected
