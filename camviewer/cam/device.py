@@ -15,7 +15,7 @@ from camviewer.cam.capture import Capture
 from camviewer.cam.fast import TOLERANCE, FastCopy, agrees, batch_copy, fast_copy, on_stem, stem_of
 from camviewer.cam.masking import MaskedForward
 from camviewer.cam.stem import MaskedStem, StemForward, pays
-from camviewer.cam.streams import Streams
+from camviewer.cam.streams import Streams, shares
 from camviewer.cam.taps import is_out_of_memory, tap
 from camviewer.cam.winograd import products_keep_up
 from camviewer.errors import Cancelled, ModelError
@@ -28,6 +28,8 @@ CPU_BATCH, DIRECT_CPU_BATCH = 6, 4
 transformed weights among the inputs of a batch (`camviewer.cam.winograd`)."""
 PASS_BYTES = 320 * 2**20
 """Bound on a CPU for what all operations of one pass give, taken together; few of them are held at once."""
+TURNS = 4
+"""Passes of each lane before all wait for the last."""
 CUDA_SHARE = 0.5
 """Share of the free device memory that one chunk may take."""
 OUTPUTS_AT_ONCE = 3
@@ -138,9 +140,10 @@ class Device:
             self._mixes[key] = agrees(plain.masked(some), mixing.masked(some), tolerance=tolerance)
         return mixing if self._mixes[key] else plain
 
-    def side_by_side(self, work: Callable[[Tensor], Tensor], items: Tensor) -> Tensor:
-        """Return what `work` gives for parts of `items` ``[n]``, one behind the other, computed side by side."""
-        return torch.cat(self.streams.map(work, items.chunk(self.lanes)))
+    def side_by_side(self, work: Callable[[Tensor], Tensor], items: Tensor, most: int) -> Tensor:
+        """Return what `work` gives for parts of `items` ``[n]``, at most `most` each, computed side by side."""
+        parts = [items[part] for part in shares(len(items), most=most, lanes=self.lanes)]
+        return torch.cat(self.streams.map(work, parts))
 
     def warm(self, capture: Capture, layouts: dict[str, Layout], *, inputs: int = 1) -> None:
         """Make the faster copy once, and check it with a capture of the original network, for one pass.
@@ -173,7 +176,7 @@ class Device:
     def warm_for_masks(self, capture: Capture, layouts: dict[str, Layout]) -> None:
         """As `warm`, for masked inputs: in reduced precision, or for batches."""
         reduces = self.precision == "fast" and self._has_bfloat16()
-        self.warm(capture, layouts, inputs=1 if reduces else self.masked_chunk(capture.X))
+        self.warm(capture, layouts, inputs=1 if reduces else self.batch_size(capture.X, gradients=False))
         if reduces and self._warm and not self._warm_for_masks:
             network = self.classifier.network
             self._reduced = self._copied(
@@ -259,8 +262,9 @@ class Device:
         return int(max(1, min(256, free * CUDA_SHARE // held)))
 
     def masked_chunk(self, X: Tensor) -> int:
-        """Return how many masked inputs like `X` ``[C, H, W]`` are computed at once, in passes side by side."""
-        return self.batch_size(X, gradients=False) * self.lanes
+        """Return how many masked inputs like `X` ``[C, H, W]`` are computed before the next partial map."""
+        turns = self.lanes * TURNS if self.lanes > 1 else 1
+        return self.batch_size(X, gradients=False) * turns
 
     def _output_bytes(self, X: Tensor) -> list[int]:
         """Return the bytes of each tensor that a pass of one input like `X` makes, in float32, the input first."""

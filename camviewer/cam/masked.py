@@ -57,6 +57,7 @@ def _masked_run(task: Task, device: Device, masking: Masking, weighing: scorecam
         masking=masking,
         classes=len(device.classifier.identity.classes),
         chunk=device.masked_chunk(capture.X),
+        batch=device.batch_size(capture.X, gradients=False),
         split=device.side_by_side,
     )
     targets = _target_rows(task, device, A)
@@ -120,7 +121,8 @@ def _left_out_flags(
 
 def _sampled(task: Task, device: Device, run: scorecam.ScoreRun, units: Tensor, masking: Masking) -> Tensor | None:
     passes = _passes(task, device, run.A, masking, exact=True)
-    return scorecam.sampled_logits(passes, run.A, units, masking=masking, split=device.side_by_side)
+    batch = device.batch_size(task.capture.X, gradients=False)
+    return scorecam.sampled_logits(passes, run.A, units, masking=masking, batch=batch, split=device.side_by_side)
 
 
 def _passes(task: Task, device: Device, A: Tensor, masking: Masking, *, exact: bool = False) -> MaskedForward:
@@ -157,7 +159,7 @@ def _ablated(task: Task, device: Device) -> Tensor:
     assert capture.logits is not None
     table = capture.logits.cpu().expand(len(A), -1).clone()
     rest = units = torch.nonzero(A.abs().amax(dim=(1, 2)) > 0).flatten()
-    chunk = device.masked_chunk(capture.X)
+    chunk = device.batch_size(capture.X, gradients=False) * device.lanes
     network = device.classifier.network
     while len(rest):
         part = rest[:chunk]

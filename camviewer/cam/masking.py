@@ -118,13 +118,13 @@ class MaskedForward:
         """
         return self._forward(self._inputs(values, strength)).float()
 
-    def rows(self, A: Tensor, units: Tensor, masking: Masking, *, chunk: int) -> Tensor:
+    def rows(self, A: Tensor, units: Tensor, masking: Masking, *, batch: int) -> Tensor:
         """Return the logits ``[n, classes]`` of some units of `A` ``[K, h, w]``, means over samples, float32."""
         if masking.samples == 1 and masking.perturbation == "none":
             return self.masked(A[units])
-        return torch.stack([self._averaged(A[int(k)], int(k), masking, chunk) for k in units])
+        return torch.stack([self._averaged(A[int(k)], int(k), masking, batch) for k in units])
 
-    def _averaged(self, a: Tensor, unit: int, masking: Masking, chunk: int) -> Tensor:
+    def _averaged(self, a: Tensor, unit: int, masking: Masking, batch: int) -> Tensor:
         """Return the mean logits ``[classes]`` over the samples of one unit ``[h, w]``.
 
         SS-CAM (Wang et al. 2020, arXiv 2006.14255) averages over noise on the unit or on the masked input; IS-CAM
@@ -135,16 +135,16 @@ class MaskedForward:
         values = a.expand(n, -1, -1)
         if masking.perturbation == "integrate":
             strength = torch.arange(1, n + 1, device=a.device, dtype=a.dtype) / n
-            found = [self.masked(values[i : i + chunk], strength[i : i + chunk]) for i in range(0, n, chunk)]
+            found = [self.masked(values[i : i + batch], strength[i : i + batch]) for i in range(0, n, batch)]
             return torch.cat(found).mean(dim=0)
         generator = torch.Generator().manual_seed((masking.seed * 1_000_003 + unit) % 2**63)
         X = self._X
         if masking.perturbation == "activation":
             noise = torch.randn((n, *a.shape), generator=generator).to(a) * (a.amax() - a.amin()) * masking.noise
-            return torch.cat([self.masked(part) for part in torch.split(values + noise, chunk)]).mean(dim=0)
+            return torch.cat([self.masked(part) for part in torch.split(values + noise, batch)]).mean(dim=0)
         noise = torch.randn((n, *X.shape), generator=generator).to(X) * (X.amax() - X.amin()) * masking.noise
         inputs = self._inputs(a[None], None) + noise
-        return torch.cat([self._forward(part).float() for part in torch.split(inputs, chunk)]).mean(dim=0)
+        return torch.cat([self._forward(part).float() for part in torch.split(inputs, batch)]).mean(dim=0)
 
     def _inputs(self, values: Tensor, strength: Tensor | None) -> Tensor:
         masks = unit_masks(values, (self._X.shape[1], self._X.shape[2]))

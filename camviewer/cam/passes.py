@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from camviewer.cam.capture import Capture, run_pass
 from camviewer.cam.device import Device
 from camviewer.cam.layers import Layers, LayerView
 from camviewer.cam.requests import MapRequest
+from camviewer.cam.streams import shares
 from camviewer.cam.targets import Target
 from camviewer.cam.tasks import Job, Settings
 
@@ -107,7 +107,7 @@ class Passes:
         batch = self._device.batch_size(rest[0].X, gradients=bool(through)) if rest else 1
         while rest:
             now = rest if lanes > 1 else rest[:batch]
-            parts = _shared_out(now, batch, lanes)
+            parts = [now[part] for part in shares(len(now), most=batch, lanes=lanes)]
             if self._device.attempt(partial(self._side_by_side, parts, taps, through, wanted, sink, original)):
                 rest = rest[len(now) :]
             elif batch > 1:
@@ -158,14 +158,6 @@ class Passes:
         if self._count >= PASSES_BEFORE_COPY:
             self._device.warm(parts[0][0], layouts, inputs=inputs)
         return True
-
-
-def _shared_out(captures: Sequence[Capture], batch: int, lanes: int) -> list[Sequence[Capture]]:
-    """Return parts of at most `batch`, as even as they can be and as many for each lane, so that none waits long."""
-    rounds = -(-len(captures) // (batch * lanes))
-    count = min(len(captures), rounds * lanes)
-    ends = [len(captures) * place // count for place in range(count + 1)]
-    return [captures[start:end] for start, end in pairwise(ends)]
 
 
 class _Group:

@@ -19,10 +19,8 @@ from camviewer.cam.masking import MaskedForward, Masking, varying
 from camviewer.cam.taps import is_out_of_memory
 
 Variant = Literal["softmax", "probability"]
-Split = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
-"""Runs a function of units on parts of some units, and puts the results one behind the other."""
-
-SAMPLED_AT_ONCE = 4
+Split = Callable[[Callable[[Tensor], Tensor], Tensor, int], Tensor]
+"""Runs a function of units on parts of some units, at most so many each, and puts the results one behind the other."""
 
 
 @dataclass(slots=True)
@@ -145,9 +143,9 @@ def accumulate(run: ScoreRun, targets: Tensor, weighing: Weighing) -> OnlineSum:
     return online
 
 
-def at_once(work: Callable[[Tensor], Tensor], units: Tensor) -> Tensor:
-    """Run `work` on all units together."""
-    return work(units)
+def one_by_one(work: Callable[[Tensor], Tensor], units: Tensor, most: int) -> Tensor:
+    """Run `work` on parts one after the other."""
+    return torch.cat([work(part) for part in torch.split(units, most)])
 
 
 def score_cam(
@@ -157,21 +155,23 @@ def score_cam(
     masking: Masking,
     classes: int,
     chunk: int,
-    split: Split = at_once,
+    batch: int | None = None,
+    split: Split = one_by_one,
 ) -> Iterator[tuple[ScoreRun, Tensor]]:
     """Run the masked passes, strongest units first, and yield after each chunk.
 
     Passes: one for each unit that varies (times ``masking.samples``), and one for all constant units together (their
     mask is 0, so the network sees the baseline), counted once for each of them in the softmax. With the capture's
-    own pass: ``2 + K'``. When memory runs out the chunk is halved.
+    own pass: ``2 + K'``. When memory runs out the batch is halved.
 
     Args:
         passes: units to logits.
         A: activations ``[K, h, w]`` on the same device, float32.
         masking: what is masked how.
         classes: number of logits.
-        chunk: inputs at once.
-        split: how these are computed.
+        chunk: inputs before the next yield.
+        batch: inputs of one pass; None for all of a chunk.
+        split: how a chunk's batches are computed.
 
     Yields:
         the run, which is updated in place, and the units of this chunk.
@@ -194,14 +194,15 @@ def score_cam(
         run.done[constant.cpu()] = True
         run.passes += 1
         yield run, constant
+    batch = batch or chunk
     start = 0
     while start < len(run.order):
         part = run.order[start : start + max(1, chunk // masking.samples)]
-        rows = _try_chunk(passes, A, part, masking, chunk=chunk, split=split)
+        rows = _try_chunk(passes, A, part, masking, batch=batch, split=split)
         if rows is None:
             # The failed pass is gone by now: its exception, which holds the frames' tensors, ended in _try_chunk.
-            if chunk > 1:
-                chunk //= 2
+            if batch > 1:
+                batch //= 2
                 continue
             raise torch.OutOfMemoryError("out of memory with a single masked input")
         run.logits[part] = rows
@@ -212,24 +213,19 @@ def score_cam(
 
 
 def sampled_logits(
-    passes: MaskedForward, A: Tensor, units: Tensor, *, masking: Masking, split: Split = at_once
+    passes: MaskedForward, A: Tensor, units: Tensor, *, masking: Masking, batch: int, split: Split = one_by_one
 ) -> Tensor | None:
     """Return the logits ``[n, classes]`` of some units, to compare with; None when memory ran out."""
-    rows = []
-    for part in torch.split(units, SAMPLED_AT_ONCE):
-        found = _try_chunk(passes, A, part, masking, chunk=SAMPLED_AT_ONCE, split=split)
-        if found is None:
-            return None
-        rows.append(found)
-    return torch.cat(rows)
+    return _try_chunk(passes, A, units, masking, batch=batch, split=split)
 
 
 def _try_chunk(
-    passes: MaskedForward, A: Tensor, part: Tensor, masking: Masking, *, chunk: int, split: Split
+    passes: MaskedForward, A: Tensor, part: Tensor, masking: Masking, *, batch: int, split: Split
 ) -> Tensor | None:
     """Return the logits of a chunk's units, averaged over the samples, or None when memory ran out."""
     try:
-        return split(lambda units: passes.rows(A, units, masking, chunk=chunk), part)
+        units_of_batch = max(1, batch // masking.samples)
+        return split(lambda units: passes.rows(A, units, masking, batch=batch), part, units_of_batch)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

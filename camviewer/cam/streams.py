@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
+from itertools import pairwise
 from typing import TypeVar
 
 import torch
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def shares(count: int, *, most: int, lanes: int) -> list[slice]:
+    """Return parts of `count` items, at most `most` each: as even as they can be and as many for each lane."""
+    rounds = -(-count // (most * lanes))
+    parts = min(count, rounds * lanes)
+    return [slice(start, end) for start, end in pairwise(count * place // parts for place in range(parts + 1))]
 
 
 class Streams:

@@ -8,13 +8,14 @@ from cam_toys import Small, classifier, seeded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camviewer.cam import device, passes
+from camviewer.cam import device
 from camviewer.cam.device import Device
+from camviewer.cam.streams import shares
 
 
 @given(st.integers(1, 200), st.integers(1, 8), st.integers(1, 16))
 def test_parts_are_even_and_fit(count: int, batch: int, lanes: int) -> None:
-    parts = passes._shared_out(range(count), batch, lanes)  # type: ignore[arg-type]
+    parts = [range(count)[part] for part in shares(count, most=batch, lanes=lanes)]
     assert [i for part in parts for i in part] == list(range(count))
     sizes = [len(part) for part in parts]
     assert min(sizes) >= 1 and max(sizes) <= batch and max(sizes) - min(sizes) <= 1
