@@ -24,8 +24,8 @@ from camviewer.models.layout import Layout, to_grid
 from camviewer.models.outputs import pick_logits
 
 CPU_BATCH, DIRECT_CPU_BATCH = 6, 4
-"""Small batches are fastest on a CPU: their activations stay in the cache. The latter where no convolution shares
-transformed weights among the inputs of a batch (`camviewer.cam.winograd`)."""
+"""Small batches are fastest on a CPU: their activations stay in the cache. The latter where the inputs of a batch share
+neither transformed weights (`camviewer.cam.winograd`) nor what masked inputs are mixed from."""
 PASS_BYTES = 320 * 2**20
 """Bound on a CPU for what all operations of one pass give, taken together; few of them are held at once."""
 TURNS = 4
@@ -251,11 +251,11 @@ class Device:
         """Return how many passes without gradients run side by side."""
         return self.streams.count if self.where.type == "cpu" else 1
 
-    def batch_size(self, X: Tensor, *, gradients: bool) -> int:
-        """Return how many inputs like `X` ``[C, H, W]`` share a forward pass."""
+    def batch_size(self, X: Tensor, *, gradients: bool, masked: bool = False) -> int:
+        """Return how many inputs like `X` ``[C, H, W]``, of the image itself or masked, share a forward pass."""
         outputs = self._output_bytes(X)
         if self.where.type != "cuda":
-            most = CPU_BATCH if products_keep_up() else DIRECT_CPU_BATCH
+            most = CPU_BATCH if masked or products_keep_up() else DIRECT_CPU_BATCH
             return max(1, min(most, PASS_BYTES // sum(outputs)))
         free, _ = torch.cuda.mem_get_info(self.where)
         held = max(outputs) * (GRADIENT_OUTPUTS if gradients else OUTPUTS_AT_ONCE)
@@ -263,8 +263,12 @@ class Device:
 
     def masked_chunk(self, X: Tensor) -> int:
         """Return how many masked inputs like `X` ``[C, H, W]`` are computed before the next partial map."""
-        turns = self.lanes * TURNS if self.lanes > 1 else 1
-        return self.batch_size(X, gradients=False) * turns
+        return self.masked_batch(X) * (self.lanes * TURNS if self.lanes > 1 else 1)
+
+    def masked_batch(self, X: Tensor, *, exact: bool = False) -> int:
+        """Return how many of them share a pass; in reduced precision, unless `exact`, each holds half as much."""
+        reduced = self._reduced is not None and not exact
+        return self.batch_size(X, gradients=False, masked=True) * (2 if reduced else 1)
 
     def _output_bytes(self, X: Tensor) -> list[int]:
         """Return the bytes of each tensor that a pass of one input like `X` makes, in float32, the input first."""

@@ -257,7 +257,9 @@ class _Lowering:
                 owner, _, name = path.rpartition(".")
                 parts[path] = getattr(modules[owner], name)
         self.graph.lint()
-        return FastCopy(fx.GraphModule(parts, self.graph).eval(), frozenset(changed))
+        network = fx.GraphModule(parts, self.graph).eval()
+        _overwrite_added(network)
+        return FastCopy(network, frozenset(changed))
 
     def _module(self, node: fx.Node) -> nn.Module | None:
         return self.tree.get_submodule(str(node.target)) if node.op == "call_module" else None
@@ -308,6 +310,32 @@ class _Lowering:
         while node is not None and node in self.now:
             node = self.now[node]
         return node
+
+
+def _overwrite_added(network: fx.GraphModule) -> None:
+    """Let convolutions write over what they add where no one reads that again, instead of to memory of their own."""
+
+    def module(node: Any) -> nn.Module | None:
+        called = isinstance(node, fx.Node) and node.op == "call_module"
+        return network.get_submodule(str(node.target)) if called else None
+
+    place = {node: number for number, node in enumerate(network.graph.nodes)}
+    for node in network.graph.nodes:
+        if not isinstance(module(node), PackedConv2d) or len(node.args) != 2:
+            continue
+        x, other = node.args
+        names = [other]
+        while isinstance(module(names[-1]), _Mark):
+            names.append(names[-1].args[0])
+        while isinstance(module(x), _Mark):
+            x = x.args[0]
+        # These give results of their own, which have no further names than marks, and read whole what they are given.
+        if not all(isinstance(module(n), PackedConv2d | nn.MaxPool2d) for n in (names[-1], x)) or x is names[-1]:
+            continue
+        users = [user for name in names for user in name.users if user not in names and user is not node]
+        if all(isinstance(module(user), PackedConv2d) and place[user] < place[node] for user in users):
+            node.args = (*node.args, True)
+    network.recompile()
 
 
 def _moved(module: nn.Module, dtype: torch.dtype | None, memory_format: torch.memory_format | None) -> nn.Module:

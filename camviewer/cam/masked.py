@@ -57,7 +57,7 @@ def _masked_run(task: Task, device: Device, masking: Masking, weighing: scorecam
         masking=masking,
         classes=len(device.classifier.identity.classes),
         chunk=device.masked_chunk(capture.X),
-        batch=device.batch_size(capture.X, gradients=False),
+        batch=device.masked_batch(capture.X),
         split=device.side_by_side,
     )
     targets = _target_rows(task, device, A)
@@ -121,7 +121,7 @@ def _left_out_flags(
 
 def _sampled(task: Task, device: Device, run: scorecam.ScoreRun, units: Tensor, masking: Masking) -> Tensor | None:
     passes = _passes(task, device, run.A, masking, exact=True)
-    batch = device.batch_size(task.capture.X, gradients=False)
+    batch = device.masked_batch(task.capture.X, exact=True)
     return scorecam.sampled_logits(passes, run.A, units, masking=masking, batch=batch, split=device.side_by_side)
 
 

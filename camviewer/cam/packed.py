@@ -90,8 +90,14 @@ class PackedConv2d(nn.Module):
         plain: Tensor = self._weight.to_dense()
         return plain[:, :, None, None] if self._is_product else plain
 
-    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        """Return ``[N, K, h, w]`` for `x` ``[N, C, H, W]``; `other`, if there is one, has the result's shape."""
+    def forward(self, x: Tensor, other: Tensor | None = None, over: bool = False) -> Tensor:
+        """Return ``[N, K, h, w]`` for `x` ``[N, C, H, W]``.
+
+        Args:
+            x: the input.
+            other: what is added, of the result's shape.
+            over: `other` is not needed any more, and the result may take its place.
+        """
         name, numbers = self.activation
         if self._is_product:
             return self._product(x, other)
@@ -100,7 +106,12 @@ class PackedConv2d(nn.Module):
             out: Tensor = torch.ops.mkldnn._convolution_pointwise(x, *parameters, name, list(numbers), "")
             return out
         then = None if name == "none" else name
-        out = torch.ops.mkldnn._convolution_pointwise.binary(x, other, *parameters, "add", 1.0, then, [], None)
+        if over and other.is_contiguous(memory_format=torch.channels_last):
+            added = torch.ops.mkldnn._convolution_pointwise_.binary
+            out = added(other, x, *parameters, "add", 1.0, then, [], None)
+        else:
+            added = torch.ops.mkldnn._convolution_pointwise.binary
+            out = added(x, other, *parameters, "add", 1.0, then, [], None)
         return out
 
     def _product(self, x: Tensor, other: Tensor | None) -> Tensor:
@@ -139,7 +150,8 @@ def can_pack(dtype: torch.dtype) -> bool:
                 conv = conv.to(dtype)
                 plain, packed = conv(x), PackedConv2d(conv, RELU)
                 other = x.repeat(1, plain.shape[1] // 16, 1, 1)
-                for found, expected in ((packed(x), plain), (packed(x, other), plain + other)):
+                results = (packed(x), packed(x, other), packed(x, other.clone(), over=True))
+                for found, expected in zip(results, (plain, plain + other, plain + other), strict=True):
                     if not torch.allclose(found.float(), expected.relu().float(), atol=tolerance):
                         return False
         return True

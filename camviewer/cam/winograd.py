@@ -100,12 +100,12 @@ class WinogradConv2d(nn.Module):
             self._planes = [pack(plane.T.contiguous(), None) for plane in planes]
         self._into, self._back = _B.to(planes), _A.to(planes)
 
-    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        """Return ``[N, K, h, w]`` for `x` ``[N, C, h, w]``; `other`, if there is one, has the result's shape."""
+    def forward(self, x: Tensor, other: Tensor | None = None, over: bool = False) -> Tensor:
+        """Return ``[N, K, h, w]`` for `x` ``[N, C, h, w]``; the rest is as in `PackedConv2d.forward`."""
         n, _, h, w = x.shape
         down, across = -(-h // 4), -(-w // 4)
         if n * down * across < FEWEST_TILES:
-            direct: Tensor = self.packed(x, other)
+            direct: Tensor = self.packed(x, other, over)
             return direct
         out = x.new_empty(n, h, w, self._results)
         images, rows = self._blocks(x)

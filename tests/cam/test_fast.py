@@ -20,6 +20,7 @@ from camviewer.cam.explainer import Explainer
 from camviewer.cam.fast import agrees, batch_copy, fast_copy
 from camviewer.cam.requests import MapRequest
 from camviewer.cam.streams import Streams
+from camviewer.cam.taps import tap
 from camviewer.errors import Cancelled
 
 
@@ -191,6 +192,51 @@ def test_transformed_weights_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     assert conv is made.network.get_submodule("first")
     monkeypatch.setattr(winograd, "WEIGHT_BYTES", 0)
     assert batch_copy(made, inputs=6) is None
+
+
+class Summed(nn.Module):
+    """Two convolutions whose result is added to their input, which `after` may read once more."""
+
+    def __init__(self, after: str) -> None:
+        super().__init__()
+        self.stem, self.first, self.second = (nn.Conv2d(c, 8, 3, padding=1) for c in (3, 8, 8))
+        self.after = after
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = torch.relu(self.stem(x))
+        part = a[:, :4] if self.after == "a view of it" else a
+        inner = torch.relu(self.first(a))
+        if self.after == "straight":
+            return (self.second(a) + a).mean((2, 3))
+        b = torch.relu(self.second(inner) + a)
+        if self.after == "nothing":
+            return b.mean((2, 3))
+        return b.mean((2, 3)) + part.mean((1, 2, 3))[:, None]
+
+
+@pytest.mark.parametrize("after", ["nothing", "itself", "a view of it", "straight"])
+def test_sums_take_the_place_of_what_no_one_reads_again(after: str) -> None:
+    network = seeded(lambda: Summed(after))
+    made = fast_copy(network)
+    over = [node for node in made.network.graph.nodes if len(node.args) == 3]  # type: ignore[union-attr]
+    assert [node.target for node in over] == (["second"] if after == "nothing" else [])
+    x = torch.randn(2, 3, 12, 10, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(made.network(x), network(x), atol=1e-6, rtol=1e-5)
+
+
+def test_what_was_tapped_is_not_written_over() -> None:
+    network = probe_network("resnet18", side=96)
+    made = fast_copy(network)
+    assert sum(len(node.args) == 3 for node in made.network.graph.nodes) == 8  # type: ignore[union-attr]
+    names = [name for name, _ in network.named_modules() if name and made.serves([name])]
+    x = draw_inputs(2, side=96, seed=3)
+    with torch.inference_mode(), tap(network, names, gradients=False) as expected:
+        network(x)
+    for chosen in (names, *([name] for name in names)):
+        with torch.inference_mode(), tap(made.network, chosen, gradients=False) as found:
+            made.network(x)
+        assert all(agrees(expected[name], found[name]) for name in chosen)
 
 
 @pytest.mark.parametrize("seconds", [0, 0.02])

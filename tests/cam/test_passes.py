@@ -32,3 +32,5 @@ def test_a_batch_is_smaller_the_more_a_pass_holds(keep_up: bool, most: int, monk
     for room, expected in ((100 * one, most), (3 * one, 3), (one, 1), (one // 2, 1)):
         monkeypatch.setattr(device, "PASS_BYTES", room)
         assert found.batch_size(torch.zeros(3, 32, 32), gradients=False) == expected
+        masked = max(expected, min(device.CPU_BATCH, room // one))
+        assert found.masked_batch(torch.zeros(3, 32, 32)) == masked
