@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
@@ -15,7 +15,7 @@ from camviewer.cam.capture import Capture
 from camviewer.cam.fast import TOLERANCE, FastCopy, agrees, batch_copy, fast_copy, on_stem, stem_of
 from camviewer.cam.masking import MaskedForward
 from camviewer.cam.stem import MaskedStem, StemForward, pays
-from camviewer.cam.streams import Streams, shares
+from camviewer.cam.streams import Streams
 from camviewer.cam.taps import is_out_of_memory, tap
 from camviewer.cam.winograd import products_keep_up
 from camviewer.errors import Cancelled, ModelError
@@ -28,8 +28,6 @@ CPU_BATCH, DIRECT_CPU_BATCH = 6, 4
 neither transformed weights (`camviewer.cam.winograd`) nor what masked inputs are mixed from."""
 PASS_BYTES = 320 * 2**20
 """Bound on a CPU for what all operations of one pass give, taken together; few of them are held at once."""
-TURNS = 4
-"""Passes of each lane before all wait for the last."""
 CUDA_SHARE = 0.5
 """Share of the free device memory that one chunk may take."""
 OUTPUTS_AT_ONCE = 3
@@ -140,10 +138,9 @@ class Device:
             self._mixes[key] = agrees(plain.masked(some), mixing.masked(some), tolerance=tolerance)
         return mixing if self._mixes[key] else plain
 
-    def side_by_side(self, work: Callable[[Tensor], Tensor], items: Tensor, most: int) -> Tensor:
-        """Return what `work` gives for parts of `items` ``[n]``, at most `most` each, computed side by side."""
-        parts = [items[part] for part in shares(len(items), most=most, lanes=self.lanes)]
-        return torch.cat(self.streams.map(work, parts))
+    def each(self, work: Callable[[Tensor], Tensor], items: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yield the result of `work` for each item, computed side by side where the CPU computes."""
+        return self.streams.each(work, items) if self.lanes > 1 else map(work, items)
 
     def warm(self, capture: Capture, layouts: dict[str, Layout], *, inputs: int = 1) -> None:
         """Make the faster copy once, and check it with a capture of the original network, for one pass.
@@ -261,12 +258,13 @@ class Device:
         held = max(outputs) * (GRADIENT_OUTPUTS if gradients else OUTPUTS_AT_ONCE)
         return int(max(1, min(256, free * CUDA_SHARE // held)))
 
-    def masked_chunk(self, X: Tensor) -> int:
-        """Return how many masked inputs like `X` ``[C, H, W]`` are computed before the next partial map."""
-        return self.masked_batch(X) * (self.lanes * TURNS if self.lanes > 1 else 1)
-
     def masked_batch(self, X: Tensor, *, exact: bool = False) -> int:
-        """Return how many of them share a pass; in reduced precision, unless `exact`, each holds half as much."""
+        """Return how many masked inputs like `X` ``[C, H, W]`` share a pass.
+
+        Args:
+            X: normalised input.
+            exact: in float32 even where this device is to use reduced precision, in which each holds half as much.
+        """
         reduced = self._reduced is not None and not exact
         return self.batch_size(X, gradients=False, masked=True) * (2 if reduced else 1)
 

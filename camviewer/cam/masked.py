@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import torch
 from torch import Tensor
 
@@ -56,9 +58,8 @@ def _masked_run(task: Task, device: Device, masking: Masking, weighing: scorecam
         A,
         masking=masking,
         classes=len(device.classifier.identity.classes),
-        chunk=device.masked_chunk(capture.X),
         batch=device.masked_batch(capture.X),
-        split=device.side_by_side,
+        each=device.each,
     )
     targets = _target_rows(task, device, A)
     online = scorecam.OnlineSum(len(targets), tuple(A.shape[1:]), variant=weighing.variant, like=A)
@@ -66,19 +67,20 @@ def _masked_run(task: Task, device: Device, masking: Masking, weighing: scorecam
     grid = grids.make_grid((A.shape[2], A.shape[1]), capture.size, cells)
     geometry = grid.geometry(capture.plan)
     run = None
-    for run, part in steps:
-        if listeners.cancelled is not None and listeners.cancelled():
-            raise Cancelled
-        if listeners.progress is not None:
-            listeners.progress(run.passes, run.total * masking.samples)
-        if listeners.partial is not None and task.request.fuse == "none":
-            online.add(scorecam.target_scores(run.logits[part], targets, weighing), A[part])
-            flags = (f"partial {int(run.done.sum())}/{len(run.A)}",)
-            for class_index, values in zip(task.classes, online.maps().cpu().numpy(), strict=True):
-                precision = device.masked_precision
-                listeners.partial(
-                    ActivationMap(class_index, task.method, task.view.name, values, geometry, 0.0, precision, flags)
-                )
+    with closing(steps):
+        for run, part in steps:
+            if listeners.cancelled is not None and listeners.cancelled():
+                raise Cancelled
+            if listeners.progress is not None:
+                listeners.progress(run.passes, run.total * masking.samples)
+            if listeners.partial is not None and task.request.fuse == "none":
+                online.add(scorecam.target_scores(run.logits[part], targets, weighing), A[part])
+                flags = (f"partial {int(run.done.sum())}/{len(run.A)}",)
+                for class_index, values in zip(task.classes, online.maps().cpu().numpy(), strict=True):
+                    precision = device.masked_precision
+                    listeners.partial(
+                        ActivationMap(class_index, task.method, task.view.name, values, geometry, 0.0, precision, flags)
+                    )
     assert run is not None
     if device.masked_precision == "fast":
         run.flags.update(_precision_flags(task, device, run, masking, weighing))
@@ -122,7 +124,7 @@ def _left_out_flags(
 def _sampled(task: Task, device: Device, run: scorecam.ScoreRun, units: Tensor, masking: Masking) -> Tensor | None:
     passes = _passes(task, device, run.A, masking, exact=True)
     batch = device.masked_batch(task.capture.X, exact=True)
-    return scorecam.sampled_logits(passes, run.A, units, masking=masking, batch=batch, split=device.side_by_side)
+    return scorecam.sampled_logits(passes, run.A, units, masking=masking, batch=batch, each=device.each)
 
 
 def _passes(task: Task, device: Device, A: Tensor, masking: Masking, *, exact: bool = False) -> MaskedForward:

@@ -8,7 +8,7 @@ score shifts every ``s_k`` alike and drops out. SS-CAM and IS-CAM differ in what
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,8 +19,8 @@ from camviewer.cam.masking import MaskedForward, Masking, varying
 from camviewer.cam.taps import is_out_of_memory
 
 Variant = Literal["softmax", "probability"]
-Split = Callable[[Callable[[Tensor], Tensor], Tensor, int], Tensor]
-"""Runs a function of units on parts of some units, at most so many each, and puts the results one behind the other."""
+Each = Callable[[Callable[[Tensor], Tensor], Sequence[Tensor]], Iterator[Tensor]]
+"""Yields what a function gives for each item, in their order."""
 
 
 @dataclass(slots=True)
@@ -143,22 +143,16 @@ def accumulate(run: ScoreRun, targets: Tensor, weighing: Weighing) -> OnlineSum:
     return online
 
 
-def one_by_one(work: Callable[[Tensor], Tensor], units: Tensor, most: int) -> Tensor:
-    """Run `work` on parts one after the other."""
-    return torch.cat([work(part) for part in torch.split(units, most)])
-
-
 def score_cam(
     passes: MaskedForward,
     A: Tensor,
     *,
     masking: Masking,
     classes: int,
-    chunk: int,
-    batch: int | None = None,
-    split: Split = one_by_one,
-) -> Iterator[tuple[ScoreRun, Tensor]]:
-    """Run the masked passes, strongest units first, and yield after each chunk.
+    batch: int,
+    each: Each = map,
+) -> Generator[tuple[ScoreRun, Tensor], None, None]:
+    """Run the masked passes, strongest units first, and yield after each.
 
     Passes: one for each unit that varies (times ``masking.samples``), and one for all constant units together (their
     mask is 0, so the network sees the baseline), counted once for each of them in the softmax. With the capture's
@@ -169,12 +163,11 @@ def score_cam(
         A: activations ``[K, h, w]`` on the same device, float32.
         masking: what is masked how.
         classes: number of logits.
-        chunk: inputs before the next yield.
-        batch: inputs of one pass; None for all of a chunk.
-        split: how a chunk's batches are computed.
+        batch: inputs of one pass.
+        each: how the passes are computed.
 
     Yields:
-        the run, which is updated in place, and the units of this chunk.
+        the run, which is updated in place, and the units of this pass.
 
     Raises:
         Exception: what a pass raises; out of memory only when one input alone does not fit.
@@ -194,39 +187,38 @@ def score_cam(
         run.done[constant.cpu()] = True
         run.passes += 1
         yield run, constant
-    batch = batch or chunk
-    start = 0
-    while start < len(run.order):
-        part = run.order[start : start + max(1, chunk // masking.samples)]
-        rows = _try_chunk(passes, A, part, masking, batch=batch, split=split)
-        if rows is None:
-            # The failed pass is gone by now: its exception, which holds the frames' tensors, ended in _try_chunk.
-            if batch > 1:
-                batch //= 2
-                continue
+    rest = run.order
+    while len(rest):
+        done = 0
+        parts = torch.split(rest, max(1, batch // masking.samples))
+        for part, rows in zip(parts, _passed(passes, A, parts, masking, batch=batch, each=each), strict=False):
+            run.logits[part] = rows
+            run.done[part.cpu()] = True
+            run.passes += len(part) * masking.samples
+            done += len(part)
+            yield run, part
+        rest = rest[done:]
+        # The failed pass is gone by now: its exception, which holds the frames' tensors, ended in _passed.
+        if len(rest) and batch == 1:
             raise torch.OutOfMemoryError("out of memory with a single masked input")
-        run.logits[part] = rows
-        run.done[part.cpu()] = True
-        run.passes += len(part) * masking.samples
-        start += len(part)
-        yield run, part
+        batch = max(1, batch // 2)
 
 
 def sampled_logits(
-    passes: MaskedForward, A: Tensor, units: Tensor, *, masking: Masking, batch: int, split: Split = one_by_one
+    passes: MaskedForward, A: Tensor, units: Tensor, *, masking: Masking, batch: int, each: Each = map
 ) -> Tensor | None:
     """Return the logits ``[n, classes]`` of some units, to compare with; None when memory ran out."""
-    return _try_chunk(passes, A, units, masking, batch=batch, split=split)
+    parts = torch.split(units, max(1, batch // masking.samples))
+    rows = list(_passed(passes, A, parts, masking, batch=batch, each=each))
+    return torch.cat(rows) if len(rows) == len(parts) else None
 
 
-def _try_chunk(
-    passes: MaskedForward, A: Tensor, part: Tensor, masking: Masking, *, batch: int, split: Split
-) -> Tensor | None:
-    """Return the logits of a chunk's units, averaged over the samples, or None when memory ran out."""
+def _passed(
+    passes: MaskedForward, A: Tensor, parts: Sequence[Tensor], masking: Masking, *, batch: int, each: Each
+) -> Iterator[Tensor]:
+    """Yield the logits of each part's units, averaged over the samples, until all are done or memory runs out."""
     try:
-        units_of_batch = max(1, batch // masking.samples)
-        return split(lambda units: passes.rows(A, units, masking, batch=batch), part, units_of_batch)
+        yield from each(lambda units: passes.rows(A, units, masking, batch=batch), parts)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-    return None

@@ -6,10 +6,11 @@ pass. Passes of their own meet once, at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TypeVar
 
 import torch
@@ -37,23 +38,40 @@ class Streams:
         return torch.get_num_threads()
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """Return the result of `work` for each item, in their order; a single item runs here, on all cores.
+        """Return all that `each` yields."""
+        return list(self.each(work, items))
 
-        Grad mode is not passed on: `work` sets what it needs.
+    def each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """Yield the result of `work` for each item, in their order, while the next ones are computed.
+
+        A single item runs in the caller's thread, on all cores. Grad mode is not passed on: `work` sets what it needs.
+        Close the generator, or let it end: until then operations of the caller's thread take one core.
 
         Raises:
-            Exception: what `work` raised for the first item that failed, when all have ended.
+            Exception: what `work` raised for an item, when the others that had begun have ended.
         """
         threads = self.count
         if min(threads, len(items)) <= 1:
-            return [work(item) for item in items]
+            yield from map(work, items)
+            return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(threads, "cam", initializer=torch.set_num_threads, initargs=(1,))
+        pool, waiting = self._pool, iter(items)
+        begun: deque[Future[Result]] = deque()
+
+        def begin(count: int) -> None:
+            begun.extend(pool.submit(copy_context().run, work, item) for item in islice(waiting, count))
+
         # The number is kept by each thread, but for the one that products of matrices take, which all share.
         torch.set_num_threads(1)
         try:
-            futures = [self._pool.submit(copy_context().run, work, item) for item in items]
-            wait(futures)
+            begin(2 * threads)
+            while begun:
+                result = begun.popleft().result()
+                begin(1)
+                yield result
         finally:
+            for future in begun:
+                future.cancel()
+            wait(begun)
             torch.set_num_threads(threads)
-        return [future.result() for future in futures]

@@ -557,3 +557,25 @@ def test_modules_inside_a_module_that_is_not_traced_get_the_precision_too() -> N
         expected = copy.deepcopy(network).bfloat16()(x.bfloat16())
         assert agrees(expected, made(x.bfloat16()), tolerance=0.02)
     assert {p.dtype for p in network.parameters()} == {torch.float32}
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_streams_go_on_while_results_are_used() -> None:
+    begun: list[int] = []
+    ended: list[int] = []
+    release = threading.Event()
+
+    def work(item: int) -> int:
+        begun.append(item)
+        if item == 1:
+            assert release.wait(30)
+        ended.append(item)
+        return item
+
+    results = Streams().each(work, range(20))
+    assert next(results) == 0  # though 1 is not done
+    release.set()
+    assert [next(results) for _ in range(3)] == [1, 2, 3]
+    results.close()  # type: ignore[attr-defined]
+    assert torch.get_num_threads() == 2
+    assert sorted(begun) == sorted(ended) and len(begun) < 10  # the rest was never begun, and nothing runs any more

@@ -128,7 +128,7 @@ def test_chunk_size_does_not_matter(chunk: int) -> None:
     with torch.no_grad():
         A = network.features(x)[0]
         expected = list(brute(network).values())
-        steps = list(score_cam(seen(network, x[0]), A, masking=Masking(), classes=CLASSES, chunk=chunk))
+        steps = list(score_cam(seen(network, x[0]), A, masking=Masking(), classes=CLASSES, batch=chunk))
     run = steps[-1][0]
     assert run.complete and run.passes == run.total == 7
     maps = accumulate(run, torch.eye(CLASSES), Weighing()).maps()
@@ -148,7 +148,7 @@ def test_memory_that_runs_out_halves_the_chunk() -> None:
 
     with torch.no_grad():
         A = network.features(x)[0]
-        steps = list(score_cam(seen(forward, x[0]), A, masking=Masking(), classes=CLASSES, chunk=6))
+        steps = list(score_cam(seen(forward, x[0]), A, masking=Masking(), classes=CLASSES, batch=6))
         run = steps[-1][0]
         maps = accumulate(run, torch.eye(CLASSES), Weighing()).maps()
         assert sizes == [1, 6, 3, 1, 1, 1, 1, 1, 1]
@@ -158,13 +158,13 @@ def test_memory_that_runs_out_halves_the_chunk() -> None:
             raise torch.OutOfMemoryError("out of memory")
 
         with pytest.raises(torch.OutOfMemoryError):
-            list(score_cam(seen(never, x[0]), A[:1], masking=Masking(), classes=CLASSES, chunk=4))
+            list(score_cam(seen(never, x[0]), A[:1], masking=Masking(), classes=CLASSES, batch=4))
 
         def broken(_inputs: Tensor) -> Tensor:
             raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            list(score_cam(seen(broken, x[0]), A, masking=Masking(), classes=CLASSES, chunk=4))
+            list(score_cam(seen(broken, x[0]), A, masking=Masking(), classes=CLASSES, batch=4))
 
 
 @settings(deadline=None, max_examples=60)
@@ -187,7 +187,7 @@ def test_order_and_chunks_of_the_online_sum(order: list[int], chunk: int, spread
 def test_partial_maps_are_those_of_the_strongest_units_so_far() -> None:
     network = dead_units()
     explainer = Explainer(classifier(network))
-    explainer.device.masked_chunk = lambda _x: 2  # type: ignore[method-assign]
+    explainer.device.masked_batch = lambda _x, **_: 2  # type: ignore[method-assign]
     partial: list[ActivationMap] = []
     progress: list[tuple[int, int]] = []
     found = explainer.explain(
