@@ -14,10 +14,10 @@ from camviewer.cam.allocator import return_freed
 from camviewer.cam.capture import Capture
 from camviewer.cam.fast import TOLERANCE, FastCopy, agrees, batch_copy, fast_copy, on_stem, stem_of
 from camviewer.cam.masking import MaskedForward
+from camviewer.cam.packed import products_keep_up
 from camviewer.cam.stem import MaskedStem, StemForward, pays
 from camviewer.cam.streams import Streams
 from camviewer.cam.taps import is_out_of_memory, tap
-from camviewer.cam.winograd import products_keep_up
 from camviewer.errors import Cancelled, ModelError
 from camviewer.models.classifier import Classifier
 from camviewer.models.layout import Layout, to_grid

@@ -23,13 +23,28 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from camviewer.cam.packed import NOTHING, RELU, Activated, Activation, PackedConv2d, activation_of, can_pack, packable
+from camviewer.cam.packed import (
+    NOTHING,
+    RELU,
+    Activated,
+    Activation,
+    PackedConv2d,
+    PackedLinear,
+    activation_of,
+    can_pack,
+    packable,
+    products_keep_up,
+)
 from camviewer.cam.winograd import WinogradConv2d, chosen
 
 TOLERANCE = 5e-5
 """How far the copy may move logits and activations, relative to the largest of them. Stock float32 itself is up to
 1.3e-5 off float64 (measured on random googlenet and efficientnet_b0, the copy up to 1.8e-5); a wrong copy is off by
 orders of magnitude more."""
+LINEAR_BYTES = 192 * 2**20
+"""Bound for the weights of linear layers that are held twice, packed and plain."""
+FEWEST_LINEAR_WEIGHTS = 2**15
+"""Smaller layers take no time, and are shared."""
 ITSELF = ".itself"
 """Where a module lies whose name a mark took because other calls of it were put together with convolutions."""
 
@@ -78,11 +93,14 @@ def fast_copy(
             lowered.fuse_activations()
     norms = {} if lowered is None else lowered.norms
     fused = {} if lowered is None else lowered.fused
+    linear = set() if lowered is None or not packs or kind != torch.float32 or products_keep_up() else lowered.linear()
     modules: dict[str, nn.Module] = {}
     for path, module in tree.named_modules():  # one after the other, so that few weights are held twice
         whole = fuse_conv_bn_eval(module, norms[path]) if path in norms else module
         if packs and packable(whole):
             modules[path] = PackedConv2d(_moved(whole, dtype, None), fused.get(path, NOTHING))  # type: ignore[arg-type]
+        elif path in linear:
+            modules[path] = PackedLinear(module)
         else:
             modules[path] = _moved(whole, dtype, memory_format)
     if lowered is not None:
@@ -236,6 +254,21 @@ class _Lowering:
             if len(conv.args) == 1 or activation == RELU:
                 self.fused[str(conv.target)] = activation
                 self._replace(node, conv, conv.args)
+
+    def linear(self) -> set[str]:
+        """Return the paths of the linear layers to pack: the first ones whose weights fit, each called as it is."""
+        found: set[str] = set()
+        room = LINEAR_BYTES
+        for node in self.graph.nodes:
+            layer = self._module(node)
+            if type(layer) is not nn.Linear or _hooked(layer) or str(node.target) in found:
+                continue
+            if layer.weight.numel() >= FEWEST_LINEAR_WEIGHTS:
+                room -= layer.weight.nbytes
+                if room < 0:
+                    break
+                found.add(str(node.target))
+        return found
 
     def finished(self, modules: dict[str, nn.Module]) -> FastCopy:
         """Return the network of this graph with these modules in it, by path."""

@@ -10,6 +10,8 @@ operations; they are not part of its documented interface, so `can_pack` tries t
 
 from __future__ import annotations
 
+import math
+import time
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +23,9 @@ Activation = tuple[str, tuple[float, ...]]
 """Name of an activation in oneDNN, and its parameters."""
 NOTHING: Activation = ("none", ())
 RELU: Activation = ("relu", ())
+LAG = 1.5
+"""torch's products lag behind when they take so many times as long as oneDNN's."""
+TIMED_SIDE, TIMED_ROUNDS = 384, 5
 PRODUCT_CHANNELS = 512
 """A convolution of single cells is a product from so many results on; below, the convolution is as fast and rounds
 half as much."""
@@ -124,6 +129,59 @@ class PackedConv2d(nn.Module):
         added = other.permute(0, 2, 3, 1)
         out = torch.ops.mkldnn._linear_pointwise.binary(cells, added, self._weight, self.bias, "add")
         return (out.relu_() if name != "none" else out).permute(0, 3, 1, 2)
+
+
+class PackedLinear(nn.Module):
+    """What an `nn.Linear` on the CPU computes, without gradients, by oneDNN in place of torch's own products.
+
+    Args:
+        linear: with float32 weights; it is not changed.
+
+    Attributes:
+        bias: ``[K]`` or None.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), None)
+        self.bias = None if linear.bias is None else linear.bias.detach()
+
+    @property
+    def weight(self) -> Tensor:
+        """The weights in their plain order, ``[K, C]``."""
+        plain: Tensor = self._weight.to_dense()
+        return plain
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``[..., K]`` for `x` ``[..., C]``."""
+        return product(x, self._weight, self.bias)
+
+
+def product(x: Tensor, packed: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return ``x W^T + bias`` for weights `W` ``[K, C]`` that oneDNN packed: `x` ``[..., C]`` -> ``[..., K]``."""
+    out: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
+    return out
+
+
+@lru_cache(maxsize=1)
+def products_keep_up() -> bool:
+    """Return whether torch's own products of matrices are about as fast here as oneDNN's, by timing both once.
+
+    On one Zen 5 core MKL, with half of its vector width, makes 57 billion multiplications a second and oneDNN 130; on
+    Zen 4 both make 56. In between nothing was seen, so noise decides nothing.
+    """
+    if not can_pack(torch.float32):
+        return True
+    x, y = torch.rand(2, TIMED_SIDE, TIMED_SIDE)
+    packed = torch.ops.mkldnn._reorder_linear_weight(y, None)
+    plain = packs = math.inf
+    for _ in range(TIMED_ROUNDS):
+        started = time.perf_counter()
+        torch.mm(x, y)
+        between = time.perf_counter()
+        product(x, packed)
+        plain, packs = min(plain, between - started), min(packs, time.perf_counter() - between)
+    return plain < LAG * packs
 
 
 def packable(conv: nn.Module) -> bool:

@@ -10,21 +10,17 @@ What is saved is lost again where tiles leave the cache on their way through the
 them in blocks. Measured on a Zen 4 core, in batches of 8, a convolution with addition and ReLU takes 1.5 ms an input
 instead of 2.1 with 64 channels of 56x56 cells, 1.2 instead of 2.1 with 128 channels of 28x28, and 1.2 instead of 1.8
 with 512 channels of 7x7. Where the library behind torch's products uses half of what the processor has, direct
-convolutions, which oneDNN computes, are as fast (`products_keep_up`).
+convolutions, which oneDNN computes, are as fast (`packed.products_keep_up`).
 """
 
 from __future__ import annotations
-
-import math
-import time
-from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from camviewer.cam.packed import NOTHING, RELU, PackedConv2d, can_pack
+from camviewer.cam.packed import NOTHING, RELU, PackedConv2d, product, products_keep_up
 
 FEWEST_CHANNELS = 64
 FEWEST_TILES = 16
@@ -37,31 +33,6 @@ BLOCK_BYTES = 2**20
 FILTERS_AT_ONCE = 32
 PACKED_CHANNELS = 256
 """From so many on the weights are packed for a whole batch; torch's own product would pack them again at each call."""
-
-LAG = 1.5
-"""torch's products lag behind when they take so many times as long as oneDNN's."""
-TIMED_SIDE, TIMED_ROUNDS = 384, 5
-
-
-@lru_cache(maxsize=1)
-def products_keep_up() -> bool:
-    """Return whether torch's own products of matrices are about as fast here as oneDNN's, by timing both once.
-
-    On one Zen 5 core MKL, with half of its vector width, makes 57 billion multiplications a second and oneDNN 130; on
-    Zen 4 both make 56. In between nothing was seen, so noise decides nothing.
-    """
-    if not can_pack(torch.float32):
-        return False
-    x, y = torch.rand(2, TIMED_SIDE, TIMED_SIDE)
-    packed = torch.ops.mkldnn._reorder_linear_weight(y, None)
-    plain = packs = math.inf
-    for _ in range(TIMED_ROUNDS):
-        started = time.perf_counter()
-        torch.mm(x, y)
-        between = time.perf_counter()
-        _packed_product(x, packed)
-        plain, packs = min(plain, between - started), min(packs, time.perf_counter() - between)
-    return plain < LAG * packs
 
 
 def transforms(points: tuple[float, ...]) -> tuple[Tensor, Tensor, Tensor]:
@@ -152,12 +123,7 @@ class WinogradConv2d(nn.Module):
         """Return ``[36, T, K]`` for transformed tiles ``[36, T, C]``."""
         if not isinstance(self._planes, list):
             return torch.bmm(tiles, self._planes)
-        return torch.stack([_packed_product(one, plane) for one, plane in zip(tiles, self._planes, strict=True)])
-
-
-def _packed_product(x: Tensor, packed: Tensor) -> Tensor:
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
-    return product
+        return torch.stack([product(one, plane) for one, plane in zip(tiles, self._planes, strict=True)])
 
 
 def _transformed(weight: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from cam_toys import CLASSES, classifier, seeded, values
 from probe import draw_inputs, draw_pixels, probe_network
 from torch import Tensor, nn
 
-from camviewer.cam import device, packed, winograd
+from camviewer.cam import device, fast, packed, winograd
 from camviewer.cam.explainer import Explainer
 from camviewer.cam.fast import agrees, batch_copy, fast_copy
 from camviewer.cam.requests import MapRequest
@@ -158,7 +158,7 @@ class Wide(nn.Module):
 @pytest.fixture
 def products(monkeypatch: pytest.MonkeyPatch) -> None:
     """A processor on which Winograd's filtering is worth it."""
-    for module in (winograd, device):
+    for module in (winograd, device, fast):
         monkeypatch.setattr(module, "products_keep_up", lambda: True)
 
 
@@ -192,6 +192,37 @@ def test_transformed_weights_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     assert conv is made.network.get_submodule("first")
     monkeypatch.setattr(winograd, "WEIGHT_BYTES", 0)
     assert batch_copy(made, inputs=6) is None
+
+
+class Tokens(nn.Module):
+    """Linear layers: one that is called, one whose weights are used otherwise, one that is seen from outside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 4, stride=4)
+        self.called, self.used, self.hooked = nn.Linear(16, 48), nn.Linear(48, 24, bias=False), nn.Linear(24, 16)
+        self.fc = nn.Linear(16, CLASSES, bias=False)
+        self.hooked.register_forward_hook(lambda _m, _i, out: out * 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = torch.relu(self.called(self.stem(x).flatten(2).transpose(1, 2)))
+        return self.fc(self.hooked(nn.functional.linear(tokens, self.used.weight)).mean(1))
+
+
+@pytest.mark.parametrize(("room", "least"), [(10**6, 1), (10**6, 500), (4 * 16 * 48, 1)])
+def test_linear_layers_are_packed_where_products_lag(room: int, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast, "products_keep_up", lambda: False)
+    monkeypatch.setattr(fast, "LINEAR_BYTES", room)
+    monkeypatch.setattr(fast, "FEWEST_LINEAR_WEIGHTS", least)
+    network = seeded(Tokens)
+    made = fast_copy(network)
+    found = {path for path, module in made.network.named_modules() if isinstance(module, packed.PackedLinear)}
+    assert found == ({"called", "fc"} if room == 10**6 and least == 1 else {"called"})
+    x = torch.randn(2, 3, 20, 24, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode(), tap(made.network, ["called"], gradients=False) as taps:
+        torch.testing.assert_close(made.network(x), network(x), atol=1e-6, rtol=1e-5)
+        assert taps["called"].shape == (2, 30, 48) and made.serves(["called", "hooked"])
+        assert torch.equal(made.network.get_submodule("called").weight, network.called.weight)
 
 
 class Summed(nn.Module):
@@ -243,14 +274,14 @@ def test_what_was_tapped_is_not_written_over() -> None:
 def test_products_that_lag_behind_are_left_to_direct_convolutions(
     seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(winograd, "_packed_product", lambda *_: time.sleep(seconds))
-    winograd.products_keep_up.cache_clear()
+    monkeypatch.setattr(packed, "product", lambda *_: time.sleep(seconds))
+    packed.products_keep_up.cache_clear()
     try:
-        keep_up = winograd.products_keep_up()
+        keep_up = packed.products_keep_up()
         assert keep_up == (seconds > 0)
         assert (batch_copy(fast_copy(seeded(lambda: Wide(64))), inputs=6) is not None) == keep_up
     finally:
-        winograd.products_keep_up.cache_clear()
+        packed.products_keep_up.cache_clear()
 
 
 def test_without_the_operations_the_copy_is_folded_alone(monkeypatch: pytest.MonkeyPatch) -> None:
