@@ -103,7 +103,7 @@ class Passes:
             original: whether the faster copy must not be used.
         """
         rest = list(captures)
-        lanes = 1 if through else self._device.lanes
+        lanes = self._device.lanes
         batch = self._device.batch_size(rest[0].X, gradients=bool(through)) if rest else 1
         while rest:
             now = rest if lanes > 1 else rest[:batch]

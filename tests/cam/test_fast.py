@@ -476,19 +476,26 @@ def two_threads() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_passes_side_by_side_give_what_one_after_the_other_gives() -> None:
+@pytest.mark.parametrize(
+    "request_",
+    [
+        MapRequest(("cam", "scorecam"), "top2", parameters={"scorecam": {"strongest": 24}}),
+        MapRequest(("gradcam", "layercam"), "top3", ("layer3", "layer4.0")),
+    ],
+    ids=["forward", "backward"],
+)
+def test_passes_side_by_side_give_what_one_after_the_other_gives(request_: MapRequest) -> None:
     network = probe_network("resnet18", side=96)
     owner = classifier(network, size=(96, 96))
-    request = MapRequest(("cam", "scorecam"), "top2", parameters={"scorecam": {"strongest": 24}})
     pictures = [draw_pixels(seed) for seed in range(5)]
     together = Explainer(owner)
     assert together.device.lanes == 2
-    found = together.explain_batch(pictures, request)
+    found = together.explain_batch(pictures, request_)
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
     alone = Explainer(owner)
     for pixels, explanation in zip(pictures, found, strict=True):
-        for m, n in zip(alone.explain(pixels, request).maps, explanation.maps, strict=True):
+        for m, n in zip(alone.explain(pixels, request_).maps, explanation.maps, strict=True):
             assert (m.method, m.class_index) == (n.method, n.class_index)
             assert ref.difference(n.values, m.values) < 1e-5
 
