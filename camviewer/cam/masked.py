@@ -23,7 +23,7 @@ def masked_maps(task: Task, device: Device) -> Tensor:
     """Return the maps ``[T, h, w]`` of Score-CAM, SS-CAM or IS-CAM; a run that was finished before costs no pass.
 
     Raises:
-        Cancelled: between chunks.
+        Cancelled: between passes, and inside them.
         ModelError: when memory runs out on the CPU too.
     """
     masking = _masking(task.method, task.settings, task.request.seed)

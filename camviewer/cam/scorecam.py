@@ -1,4 +1,4 @@
-"""Score-CAM as a generator of partial results: one run serves every class, each chunk yields valid maps.
+"""Score-CAM as a generator of partial results: one run serves every class, each pass yields valid maps.
 
 Wang et al. 2020 (arXiv 1910.01279), Algorithm 1: ``s_k = S_c`` of the input as unit k sees it
 (`camviewer.cam.masking`), ``alpha = softmax_k(s)``, ``M = ReLU(sum_k alpha_k A_k)``. The subtraction of the baseline's
