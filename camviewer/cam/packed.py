@@ -208,7 +208,8 @@ def can_pack(dtype: torch.dtype) -> bool:
                 conv = conv.to(dtype)
                 plain, packed = conv(x), PackedConv2d(conv, RELU)
                 other = x.repeat(1, plain.shape[1] // 16, 1, 1)
-                results = (packed(x), packed(x, other), packed(x, other.clone(), over=True))
+                same = other.clone(memory_format=torch.channels_last)
+                results = (packed(x), packed(x, other), packed(x, same, over=True))
                 for found, expected in zip(results, (plain, plain + other, plain + other), strict=True):
                     if not torch.allclose(found.float(), expected.relu().float(), atol=tolerance):
                         return False

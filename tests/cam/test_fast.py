@@ -230,7 +230,7 @@ class Summed(nn.Module):
 
     def __init__(self, after: str) -> None:
         super().__init__()
-        self.stem, self.first, self.second = (nn.Conv2d(c, 8, 3, padding=1) for c in (3, 8, 8))
+        self.stem, self.first, self.second, self.third = (nn.Conv2d(c, 8, 3, padding=1) for c in (3, 8, 8, 8))
         self.after = after
 
     def forward(self, x: Tensor) -> Tensor:
@@ -240,17 +240,19 @@ class Summed(nn.Module):
         if self.after == "straight":
             return (self.second(a) + a).mean((2, 3))
         b = torch.relu(self.second(inner) + a)
+        if self.after == "a convolution":
+            return (b + self.third(a)).mean((2, 3))
         if self.after == "nothing":
             return b.mean((2, 3))
         return b.mean((2, 3)) + part.mean((1, 2, 3))[:, None]
 
 
-@pytest.mark.parametrize("after", ["nothing", "itself", "a view of it", "straight"])
+@pytest.mark.parametrize("after", ["nothing", "itself", "a view of it", "a convolution", "straight"])
 def test_sums_take_the_place_of_what_no_one_reads_again(after: str) -> None:
     network = seeded(lambda: Summed(after))
     made = fast_copy(network)
     over = [node for node in made.network.graph.nodes if len(node.args) == 3]  # type: ignore[union-attr]
-    assert [node.target for node in over] == (["second"] if after == "nothing" else [])
+    assert [node.target for node in over] == {"nothing": ["second"], "a convolution": ["third"]}.get(after, [])
     x = torch.randn(2, 3, 12, 10, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         torch.testing.assert_close(made.network(x), network(x), atol=1e-6, rtol=1e-5)
