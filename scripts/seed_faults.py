@@ -77,7 +77,7 @@ FAULTS = (
           "cam/test_stem.py cam/test_scorecam.py"),
     Fault("hat functions a cell too near", "cam/stem.py", "(end - start).amax()) + 1", "(end - start).amax())",
           "cam/test_stem.py cam/test_scorecam.py"),
-    Fault("a sum written over what is read again", "cam/fast.py", " and place[user] < place[node] for user", " for user",
+    Fault("sums over what is read again", "cam/fast.py", " and place[user] < place[node] for user", " for user",
           "cam/test_fast.py"),
     Fault("mirrored grid one cell off", "cam/grids.py", "self.cells.step[i] * (self.size[i] - 1)",
           "self.cells.step[i] * self.size[i]", "cam/test_layouts.py cam/test_explainer.py"),
