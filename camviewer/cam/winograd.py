@@ -153,7 +153,7 @@ def pays(packed: PackedConv2d) -> bool:
 def chosen(network: nn.Module, *, inputs: int) -> list[PackedConv2d]:
     """Return the convolutions of a network to compute so: the first ones, of most cells, whose weights fit.
 
-    None where `products_keep_up` is false.
+    There are none where `products_keep_up` is false.
 
     Args:
         network: a faster copy.

@@ -1,4 +1,4 @@
-"""One thread for torch: test workers share the cores, and threads that wait for each other cost more than they give."""
+"""What tests of the engine share: threads, and kinds of processors."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from camviewer.cam import device, fast, winograd
+
 
 @pytest.fixture(autouse=True)
 def single_thread() -> Iterator[None]:
+    """Test workers share the cores, and threads that wait for each other cost more than they give."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor on which Winograd's filtering is worth it."""
+    for module in (winograd, device, fast):
+        monkeypatch.setattr(module, "products_keep_up", lambda: True)

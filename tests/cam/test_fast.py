@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
-import time
-from collections.abc import Iterator
 
 import cam_reference as ref
 import numpy as np
@@ -15,13 +12,11 @@ from cam_toys import CLASSES, classifier, seeded, values
 from probe import draw_inputs, draw_pixels, probe_network
 from torch import Tensor, nn
 
-from camviewer.cam import device, fast, packed, winograd
+from camviewer.cam import packed
 from camviewer.cam.explainer import Explainer
-from camviewer.cam.fast import agrees, batch_copy, fast_copy
+from camviewer.cam.fast import agrees, fast_copy
 from camviewer.cam.requests import MapRequest
-from camviewer.cam.streams import Streams
 from camviewer.cam.taps import tap
-from camviewer.errors import Cancelled
 
 
 class Normed(nn.Module):
@@ -110,121 +105,6 @@ def test_additions_and_activations(kind: str) -> None:
         assert not operations
 
 
-@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ReLU6(), nn.SiLU(), nn.Hardswish()])
-def test_packed_convolutions(activation: nn.Module) -> None:
-    conv = seeded(lambda: nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=4))
-    known = packed.activation_of(activation)
-    assert known is not None and packed.can_pack(torch.float32)
-    x = torch.randn(2, 8, 9, 13, generator=torch.Generator().manual_seed(0)) * 4
-    with torch.inference_mode():
-        found = packed.PackedConv2d(conv, known)(x)
-        torch.testing.assert_close(found, activation(conv(x)), atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("activation", [None, nn.ReLU(), nn.ReLU6(), nn.SiLU(), nn.Hardswish()])
-@pytest.mark.parametrize("stride", [1, (2, 3)])
-@pytest.mark.parametrize("bias", [True, False])
-def test_convolutions_of_single_cells(activation: nn.Module | None, stride: int, bias: bool) -> None:
-    conv = seeded(lambda: nn.Conv2d(8, packed.PRODUCT_CHANNELS, 1, stride=stride, bias=bias))
-    x = torch.randn(2, 8, 9, 13, generator=torch.Generator().manual_seed(0)) * 4
-    known = packed.NOTHING if activation is None else packed.activation_of(activation)
-    assert known is not None
-    made = packed.PackedConv2d(conv, known)
-    assert torch.equal(made.weight, conv.weight)
-    with torch.inference_mode():
-        expected = conv(x) if activation is None else activation(conv(x))
-        torch.testing.assert_close(made(x), expected, atol=1e-5, rtol=1e-5)
-        if known in (packed.NOTHING, packed.RELU):
-            other = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1))
-            summed = conv(x) + other
-            torch.testing.assert_close(made(x, other), summed if known == packed.NOTHING else summed.relu(),
-                                       atol=1e-5, rtol=1e-5)  # fmt: skip
-            torch.testing.assert_close(other, torch.randn(expected.shape, generator=torch.Generator().manual_seed(1)))
-
-
-class Wide(nn.Module):
-    """A residual pair of wide convolutions, as in a residual network."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(3, channels, 3, stride=2, padding=1)
-        self.first, self.second = (nn.Conv2d(channels, channels, 3, padding=1, bias=bias) for bias in (True, False))
-
-    def forward(self, x: Tensor) -> Tensor:
-        a = torch.relu(self.stem(x))
-        return torch.relu(self.second(torch.relu(self.first(a))) + a).mean((2, 3))
-
-
-@pytest.fixture
-def products(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A processor on which Winograd's filtering is worth it."""
-    for module in (winograd, device, fast):
-        monkeypatch.setattr(module, "products_keep_up", lambda: True)
-
-
-@pytest.mark.usefixtures("products")
-@pytest.mark.parametrize("size", [(14, 14), (17, 9), (3, 26), (50, 34)])
-@pytest.mark.parametrize("channels", [64, 256])
-@pytest.mark.parametrize("block_bytes", [1, 2**17, 2**20])
-def test_wide_convolutions_of_batches(
-    size: tuple[int, int], channels: int, block_bytes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(winograd, "BLOCK_BYTES", block_bytes)
-    network = seeded(lambda: Wide(channels))
-    made = batch_copy(fast_copy(network), inputs=6)
-    assert made is not None
-    convolutions = [m for m in made.network.modules() if isinstance(m, winograd.WinogradConv2d)]
-    assert len(convolutions) == 2
-    x = torch.randn(9, 3, *size, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        expected = copy.deepcopy(network).double()(x.double())
-        torch.testing.assert_close(made.network(x).double(), expected, atol=5e-6, rtol=0)
-        # Few tiles go the direct way, bit by bit.
-        assert torch.equal(made.network(x[:1, :, :14, :9]), fast_copy(network).network(x[:1, :, :14, :9]))
-
-
-@pytest.mark.usefixtures("products")
-def test_transformed_weights_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = fast_copy(seeded(lambda: Wide(256)))
-    monkeypatch.setattr(winograd, "WEIGHT_BYTES", 256 * 256 * 36 * 4)
-    (conv,) = winograd.chosen(made.network, inputs=1)
-    assert len(winograd.chosen(made.network, inputs=2)) == 2
-    assert conv is made.network.get_submodule("first")
-    monkeypatch.setattr(winograd, "WEIGHT_BYTES", 0)
-    assert batch_copy(made, inputs=6) is None
-
-
-class Tokens(nn.Module):
-    """Linear layers: one that is called, one whose weights are used otherwise, one that is seen from outside."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(3, 16, 4, stride=4)
-        self.called, self.used, self.hooked = nn.Linear(16, 48), nn.Linear(48, 24, bias=False), nn.Linear(24, 16)
-        self.fc = nn.Linear(16, CLASSES, bias=False)
-        self.hooked.register_forward_hook(lambda _m, _i, out: out * 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        tokens = torch.relu(self.called(self.stem(x).flatten(2).transpose(1, 2)))
-        return self.fc(self.hooked(nn.functional.linear(tokens, self.used.weight)).mean(1))
-
-
-@pytest.mark.parametrize(("room", "least"), [(10**6, 1), (10**6, 500), (4 * 16 * 48, 1)])
-def test_linear_layers_are_packed_where_products_lag(room: int, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast, "products_keep_up", lambda: False)
-    monkeypatch.setattr(fast, "LINEAR_BYTES", room)
-    monkeypatch.setattr(fast, "FEWEST_LINEAR_WEIGHTS", least)
-    network = seeded(Tokens)
-    made = fast_copy(network)
-    found = {path for path, module in made.network.named_modules() if isinstance(module, packed.PackedLinear)}
-    assert found == ({"called", "fc"} if room == 10**6 and least == 1 else {"called"})
-    x = torch.randn(2, 3, 20, 24, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode(), tap(made.network, ["called"], gradients=False) as taps:
-        torch.testing.assert_close(made.network(x), network(x), atol=1e-6, rtol=1e-5)
-        assert taps["called"].shape == (2, 30, 48) and made.serves(["called", "hooked"])
-        assert torch.equal(made.network.get_submodule("called").weight, network.called.weight)
-
-
 class Summed(nn.Module):
     """Two convolutions whose result is added to their input, which `after` may read once more."""
 
@@ -270,20 +150,6 @@ def test_what_was_tapped_is_not_written_over() -> None:
         with torch.inference_mode(), tap(made.network, chosen, gradients=False) as found:
             made.network(x)
         assert all(agrees(expected[name], found[name]) for name in chosen)
-
-
-@pytest.mark.parametrize("seconds", [0, 0.02])
-def test_products_that_lag_behind_are_left_to_direct_convolutions(
-    seconds: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(packed, "product", lambda *_: time.sleep(seconds))
-    packed.products_keep_up.cache_clear()
-    try:
-        keep_up = packed.products_keep_up()
-        assert keep_up == (seconds > 0)
-        assert (batch_copy(fast_copy(seeded(lambda: Wide(64))), inputs=6) is not None) == keep_up
-    finally:
-        packed.products_keep_up.cache_clear()
 
 
 def test_without_the_operations_the_copy_is_folded_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -469,71 +335,6 @@ def test_the_copy_is_as_exact_as_the_original(name: str) -> None:
     assert max(second, third) <= max(2e-5, 2 * first) < 1e-4
 
 
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("two_threads")
-@pytest.mark.parametrize(
-    "request_",
-    [
-        MapRequest(("cam", "scorecam"), "top2", parameters={"scorecam": {"strongest": 24}}),
-        MapRequest(("gradcam", "layercam"), "top3", ("layer3", "layer4.0")),
-    ],
-    ids=["forward", "backward"],
-)
-def test_passes_side_by_side_give_what_one_after_the_other_gives(request_: MapRequest) -> None:
-    network = probe_network("resnet18", side=96)
-    owner = classifier(network, size=(96, 96))
-    pictures = [draw_pixels(seed) for seed in range(5)]
-    together = Explainer(owner)
-    assert together.device.lanes == 2
-    found = together.explain_batch(pictures, request_)
-    assert torch.get_num_threads() == 2
-    torch.set_num_threads(1)
-    alone = Explainer(owner)
-    for pixels, explanation in zip(pictures, found, strict=True):
-        for m, n in zip(alone.explain(pixels, request_).maps, explanation.maps, strict=True):
-            assert (m.method, m.class_index) == (n.method, n.class_index)
-            assert ref.difference(n.values, m.values) < 1e-5
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_passes_side_by_side_can_be_cancelled() -> None:
-    owner = classifier(probe_network("resnet18", side=96), size=(96, 96))
-    explainer = Explainer(owner)
-    asked: list[int] = []
-
-    def cancelled() -> bool:
-        asked.append(threading.get_ident())
-        return len(set(asked)) > 1 and len(asked) > 150
-
-    with pytest.raises(Cancelled):
-        explainer.explain(draw_pixels(0), MapRequest(("scorecam",)), cancelled=cancelled)
-    assert len(set(asked)) > 1 and torch.get_num_threads() == 2
-    assert len(explainer.explain(draw_pixels(0), MapRequest()).maps) == 1
-
-
-def test_streams() -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    try:
-        streams = Streams()
-        seen = streams.map(lambda item: (item, torch.get_num_threads(), threading.get_ident()), range(9))
-        assert [item for item, _, _ in seen] == list(range(9)) and {threads for _, threads, _ in seen} == {1}
-        assert threading.get_ident() not in {thread for _, _, thread in seen}
-        assert streams.map(lambda _item: torch.get_num_threads(), [0]) == [3]
-        with pytest.raises(ZeroDivisionError):
-            streams.map(lambda item: 1 // item, [1, 0])
-        assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(before)
-
-
 def values_of(found: object, layer: str) -> np.ndarray:
     return np.stack([m.values for m in found.maps if m.layer == layer])  # type: ignore[attr-defined]
 
@@ -597,25 +398,3 @@ def test_modules_inside_a_module_that_is_not_traced_get_the_precision_too() -> N
         expected = copy.deepcopy(network).bfloat16()(x.bfloat16())
         assert agrees(expected, made(x.bfloat16()), tolerance=0.02)
     assert {p.dtype for p in network.parameters()} == {torch.float32}
-
-
-@pytest.mark.usefixtures("two_threads")
-def test_streams_go_on_while_results_are_used() -> None:
-    begun: list[int] = []
-    ended: list[int] = []
-    release = threading.Event()
-
-    def work(item: int) -> int:
-        begun.append(item)
-        if item == 1:
-            assert release.wait(30)
-        ended.append(item)
-        return item
-
-    results = Streams().each(work, range(20))
-    assert next(results) == 0  # though 1 is not done
-    release.set()
-    assert [next(results) for _ in range(3)] == [1, 2, 3]
-    results.close()  # type: ignore[attr-defined]
-    assert torch.get_num_threads() == 2
-    assert sorted(begun) == sorted(ended) and len(begun) < 10  # the rest was never begun, and nothing runs any more

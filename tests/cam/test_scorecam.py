@@ -121,21 +121,21 @@ def test_passes_and_the_cache_of_classes() -> None:
     assert inputs == 8 + 7
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 3, 8, 100])
-def test_chunk_size_does_not_matter(chunk: int) -> None:
+@pytest.mark.parametrize("batch", [1, 2, 3, 8, 100])
+def test_batch_size_does_not_matter(batch: int) -> None:
     network = dead_units()
     x, _ = classifier(network).prepare(PIXELS)
     with torch.no_grad():
         A = network.features(x)[0]
         expected = list(brute(network).values())
-        steps = list(score_cam(seen(network, x[0]), A, masking=Masking(), classes=CLASSES, batch=chunk))
+        steps = list(score_cam(seen(network, x[0]), A, masking=Masking(), classes=CLASSES, batch=batch))
     run = steps[-1][0]
     assert run.complete and run.passes == run.total == 7
     maps = accumulate(run, torch.eye(CLASSES), Weighing()).maps()
     np.testing.assert_allclose(maps.numpy(), np.stack(expected), rtol=1e-4, atol=1e-6)
 
 
-def test_memory_that_runs_out_halves_the_chunk() -> None:
+def test_memory_that_runs_out_halves_the_batch() -> None:
     network = dead_units()
     x, _ = classifier(network).prepare(PIXELS)
     sizes: list[int] = []
