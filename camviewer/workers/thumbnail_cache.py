@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
+import threading
 from pathlib import Path
 
 import cv2
@@ -27,6 +28,7 @@ class DiskCache:
         self.folder = folder or cache_dir() / "thumbnails"
         self._limit = limit
         self._written = 0
+        self._writing = threading.Lock()
         self.enabled = True
 
     def get(self, path: Path, side: int) -> NDArray[np.uint8] | None:
@@ -43,14 +45,19 @@ class DiskCache:
         return None if picture is None else np.asarray(picture[..., ::-1], np.uint8).copy()
 
     def put(self, path: Path, side: int, pixels: NDArray[np.uint8]) -> None:
-        """Keep the picture of a file; where the disk does not take it, it is made anew the next time."""
+        """Keep the picture of a file; where the disk does not take it, it is made anew the next time.
+
+        A picture on its way while the cache is switched off and emptied is not kept.
+        """
         place = self._place(path, side) if self.enabled else None
         if place is None:
             return
         good, data = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 92])
         if not good:
             return
-        with contextlib.suppress(OSError):
+        with self._writing, contextlib.suppress(OSError):
+            if not self.enabled:
+                return
             self.folder.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
             with os.fdopen(handle, "wb") as stream:
@@ -66,10 +73,11 @@ class DiskCache:
         return sum(size for _, size, _ in self._files())
 
     def clear(self) -> None:
-        """Remove everything."""
-        for _, _, file in self._files():
-            with contextlib.suppress(OSError):
-                file.unlink()
+        """Remove everything; with ``enabled`` set to False before, nothing comes after it."""
+        with self._writing:
+            for _, _, file in self._files():
+                with contextlib.suppress(OSError):
+                    file.unlink()
 
     def trim(self) -> None:
         """Remove what was used longest ago until there is room again."""

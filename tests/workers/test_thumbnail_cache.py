@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pytest
 from PIL import Image
 
 from camviewer.workers.thumbnail_cache import DiskCache
@@ -37,6 +40,29 @@ def test_switched_off_it_neither_gives_nor_takes(tmp_path: Path) -> None:
     assert cache.get(file, 80) is None
     cache.clear()
     cache.put(file, 80, picture(file, 1))
+    assert cache.used() == 0
+
+
+def test_a_picture_on_its_way_is_not_kept_after_the_cache_was_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, file = DiskCache(tmp_path / "cache"), tmp_path / "a.png"
+    pixels = picture(file, 1)
+    begun, emptied, encode = threading.Event(), threading.Event(), cv2.imencode
+
+    def slow(*args: object) -> object:
+        begun.set()
+        assert emptied.wait(10)
+        return encode(*args)
+
+    monkeypatch.setattr("camviewer.workers.thumbnail_cache.cv2.imencode", slow)
+    thread = threading.Thread(target=cache.put, args=(file, 80, pixels))
+    thread.start()
+    assert begun.wait(10)
+    cache.enabled = False
+    cache.clear()
+    emptied.set()
+    thread.join()
     assert cache.used() == 0
 
 
