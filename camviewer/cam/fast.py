@@ -45,6 +45,7 @@ LINEAR_BYTES = 192 * 2**20
 """Bound for the weights of linear layers that are held twice, packed and plain."""
 FEWEST_LINEAR_WEIGHTS = 2**15
 """Smaller layers take no time, and are shared."""
+NONDECREASING = ("relu", "hardtanh")
 ITSELF = ".itself"
 """Where a module lies whose name a mark took because other calls of it were put together with convolutions."""
 
@@ -133,8 +134,36 @@ def stem_of(made: FastCopy) -> PackedConv2d | None:
 
 
 def on_stem(made: FastCopy, conv: PackedConv2d, stem: nn.Module) -> nn.Module:
-    """Return a network that shares all but `conv`, which `stem_of` gave; `stem` stands for it, and takes its input."""
-    return _rebuilt(made.network, {id(conv): nn.Sequential(stem, Activated(conv.activation))}, {})
+    """Return a network that shares all but `conv`, which `stem_of` gave; `stem` stands for it, and takes its input.
+
+    The activation, which `stem` does not take along, comes behind a maximum over windows where that follows: there is
+    less left to go through, and the maximum of what does not decrease is the same.
+    """
+    activated = Activated(conv.activation)
+    pooling = _pooling_behind(made, conv) if conv.activation[0] in NONDECREASING else None
+    if pooling is None:
+        return _rebuilt(made.network, {id(conv): nn.Sequential(stem, activated)}, {})
+    return _rebuilt(made.network, {id(conv): stem, id(pooling): nn.Sequential(pooling, activated)}, {})
+
+
+def _pooling_behind(made: FastCopy, conv: PackedConv2d) -> nn.MaxPool2d | None:
+    """Return the maximum over windows that alone takes the convolution's result and runs once, if there is one."""
+    assert isinstance(made.network, fx.GraphModule)
+    called = {
+        node: made.network.get_submodule(str(node.target))
+        for node in made.network.graph.nodes
+        if node.op == "call_module"
+    }
+    node = next(node for node, module in called.items() if module is conv)
+    while len(node.users) == 1:
+        (node,) = node.users
+        module = called.get(node)
+        if isinstance(module, nn.MaxPool2d):
+            alone = sum(other is module for other in called.values()) == 1
+            return module if alone and not module.return_indices and not _hooked(module) else None
+        if not isinstance(module, _Mark):
+            break
+    return None
 
 
 class _Mark(nn.Module):

@@ -98,7 +98,7 @@ class MaskedStem(nn.Module):
         X: normalised input ``[C, H, W]``.
         background: what stands where a unit is low, ``[C, H, W]``.
         cells: (rows, columns) of the units.
-        dtype: of what it gives.
+        dtype: of what is mixed, and of what it gives.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class MaskedStem(nn.Module):
         filters = conv.weight.float()
 
         groups, width = rows.places * len(columns.of_group), columns.places // len(columns.of_group) * len(filters)
-        self._results = X.new_empty(groups, rows.count * columns.count + 1, width)
+        self._results = X.new_empty(groups, rows.count * columns.count + 1, width, dtype=dtype)
 
         def convolve(place: int, x: Tensor, bias: Tensor | None = None) -> None:
             found = functional.conv2d(x[None], filters, bias, stride, padding, dilation, groups_of_channels)
@@ -131,7 +131,6 @@ class MaskedStem(nn.Module):
         self._places = torch.cat([pairs.reshape(len(self._results), -1), constant], dim=1)
         self._turning = [axis.weights[turning_pixels(axis.weights)] for axis in (rows, columns)]
         self._size = (rows.places, columns.places, len(filters))
-        self._dtype = dtype
 
     def shares(self, values: Tensor, strength: Tensor | None = None) -> Tensor:
         """Return what `forward` takes for units' cells `values` ``[n, rows, columns]``: ``[n, rows * columns + 1]``.
@@ -151,11 +150,11 @@ class MaskedStem(nn.Module):
         """Return the convolution's results ``[n, K, h, w]``, channels last, for `shares` of masks."""
         n = len(shares)
         rows, columns, channels = self._size
-        out = shares.new_empty(n, rows, columns, channels)
+        out = self._results.new_empty(n, rows, columns, channels)
         groups, _, width = self._results.shape
         groups_of_places = out.as_strided((groups, n, width), (width, out[0].numel(), 1))
-        torch.bmm(shares.T[self._places].transpose(1, 2), self._results, out=groups_of_places)
-        return out.permute(0, 3, 1, 2).to(self._dtype)
+        torch.bmm(shares.to(out).T[self._places].transpose(1, 2), self._results, out=groups_of_places)
+        return out.permute(0, 3, 1, 2)
 
 
 def pays(conv: PackedConv2d, size: tuple[int, int], cells: tuple[int, int]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from camviewer.cam import device, fast, winograd
+from camviewer.cam import device, winograd
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def single_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def products(monkeypatch: pytest.MonkeyPatch) -> None:
+def filtering(monkeypatch: pytest.MonkeyPatch) -> None:
     """A processor on which Winograd's filtering is worth it."""
-    for module in (winograd, device, fast):
-        monkeypatch.setattr(module, "products_keep_up", lambda: True)
+    for module in (winograd, device):
+        monkeypatch.setattr(module, "is_faster", lambda: True)

@@ -302,7 +302,7 @@ def test_quotients_of_signed_units_do_not_come_from_the_copy() -> None:
         assert len(cold.maps) == 1
 
 
-@pytest.mark.usefixtures("products")
+@pytest.mark.usefixtures("filtering")
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "densenet121", "efficientnet_b0"])
 def test_the_copy_is_as_exact_as_the_original(name: str) -> None:
     """Class maps are sums with both signs, so float32 itself moves a weak class's map by some 2e-5 from float64."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 from cam_toys import CLASSES, seeded
@@ -73,3 +75,13 @@ def test_linear_layers_are_packed_where_products_lag(room: int, least: int, monk
         torch.testing.assert_close(made.network(x), network(x), atol=1e-6, rtol=1e-5)
         assert taps["called"].shape == (2, 30, 48) and made.serves(["called", "hooked"])
         assert torch.equal(made.network.get_submodule("called").weight, network.called.weight)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.02])
+def test_products_that_lag_behind_are_told_by_timing(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "product", lambda *_: time.sleep(seconds))
+    packed.products_keep_up.cache_clear()
+    try:
+        assert packed.products_keep_up() == (seconds > 0)
+    finally:
+        packed.products_keep_up.cache_clear()

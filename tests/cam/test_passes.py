@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from camviewer.cam import device
 from camviewer.cam.device import Device
+from camviewer.cam.fast import FastCopy
 from camviewer.cam.streams import shares
 
 
@@ -23,9 +24,9 @@ def test_parts_are_even_and_fit(count: int, batch: int, lanes: int) -> None:
     assert rounds == -(-count // (batch * lanes))
 
 
-@pytest.mark.parametrize(("keep_up", "most"), [(True, device.CPU_BATCH), (False, device.DIRECT_CPU_BATCH)])
-def test_a_batch_is_smaller_the_more_a_pass_holds(keep_up: bool, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device, "products_keep_up", lambda: keep_up)
+@pytest.mark.parametrize(("filters", "most"), [(True, device.CPU_BATCH), (False, device.DIRECT_CPU_BATCH)])
+def test_a_batch_is_smaller_the_more_a_pass_holds(filters: bool, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "is_faster", lambda: filters)
     found = Device(classifier(seeded(Small)))
     one = sum(found._output_bytes(torch.zeros(3, 32, 32)))
     assert sum(found._output_bytes(torch.zeros(3, 64, 64))) > 3 * one
@@ -34,3 +35,7 @@ def test_a_batch_is_smaller_the_more_a_pass_holds(keep_up: bool, most: int, monk
         assert found.batch_size(torch.zeros(3, 32, 32), gradients=False) == expected
         masked = max(expected, min(device.CPU_BATCH, room // one))
         assert found.masked_batch(torch.zeros(3, 32, 32)) == masked
+        found._reduced = FastCopy(found.classifier.network, frozenset())
+        assert found.masked_batch(torch.zeros(3, 32, 32)) == min(2 * masked, device.REDUCED_CPU_BATCH)
+        assert found.masked_batch(torch.zeros(3, 32, 32), exact=True) == masked
+        found._reduced = None

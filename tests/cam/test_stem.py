@@ -16,7 +16,7 @@ from camviewer.cam import stem
 from camviewer.cam.explainer import Explainer
 from camviewer.cam.fast import fast_copy, on_stem, stem_of
 from camviewer.cam.masking import MaskedForward
-from camviewer.cam.packed import RELU, PackedConv2d
+from camviewer.cam.packed import NOTHING, RELU, PackedConv2d
 from camviewer.cam.requests import MapRequest
 from camviewer.cam.stem import MaskedStem, StemForward
 
@@ -144,3 +144,43 @@ def test_a_mix_that_deviates_is_not_used(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(MaskedStem, "forward", lambda *given: right(*given) + 0.1)
     found = explainer.explain(pixels, MapRequest(("scorecam",))).maps[0].values
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+class Pooled(nn.Module):
+    """A first convolution before a maximum over windows."""
+
+    def __init__(self, activation: nn.Module, *, indices: bool = False, twice: bool = False) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.activation = activation
+        self.pool = nn.MaxPool2d(3, 2, 1, return_indices=indices)
+        self.twice = twice
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pool(self.activation(self.conv(x)))
+        x = x[0] + x[1] if self.pool.return_indices else x
+        return (self.pool(x - 0.5) if self.twice else x).flatten(1)
+
+
+@pytest.mark.parametrize(
+    ("network", "swaps"),
+    [
+        (lambda: Pooled(nn.ReLU()), True),
+        (lambda: Pooled(nn.ReLU6()), True),
+        (lambda: Pooled(nn.SiLU()), False),
+        (lambda: Pooled(nn.ReLU(), indices=True), False),
+        (lambda: Pooled(nn.ReLU(), twice=True), False),
+    ],
+)
+def test_an_activation_that_does_not_decrease_waits_for_the_pooling(network, swaps: bool) -> None:
+    made = fast_copy(seeded(network))
+    conv = stem_of(made)
+    assert conv is not None and conv.activation != NOTHING
+    plain = seeded(network).conv
+    rest = on_stem(made, conv, plain)
+    pooling = rest.get_submodule("pool")
+    assert isinstance(pooling, nn.Sequential) == swaps and isinstance(made.network.get_submodule("pool"), nn.MaxPool2d)
+    x = drawn(2, 3, 17, 13, seed=1)
+    with torch.no_grad():
+        torch.testing.assert_close(rest(x), seeded(network)(x), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(made.network(x), seeded(network)(x), rtol=1e-5, atol=1e-5)

@@ -10,7 +10,7 @@ import torch
 from cam_toys import seeded
 from torch import Tensor, nn
 
-from camviewer.cam import packed, winograd
+from camviewer.cam import winograd
 from camviewer.cam.fast import batch_copy, fast_copy
 
 
@@ -27,7 +27,7 @@ class Wide(nn.Module):
         return torch.relu(self.second(torch.relu(self.first(a))) + a).mean((2, 3))
 
 
-@pytest.mark.usefixtures("products")
+@pytest.mark.usefixtures("filtering")
 @pytest.mark.parametrize("size", [(14, 14), (17, 9), (3, 26), (50, 34)])
 @pytest.mark.parametrize("channels", [64, 256])
 @pytest.mark.parametrize("block_bytes", [1, 2**17, 2**20])
@@ -48,7 +48,7 @@ def test_wide_convolutions_of_batches(
         assert torch.equal(made.network(x[:1, :, :14, :9]), fast_copy(network).network(x[:1, :, :14, :9]))
 
 
-@pytest.mark.usefixtures("products")
+@pytest.mark.usefixtures("filtering")
 def test_transformed_weights_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     made = fast_copy(seeded(lambda: Wide(256)))
     monkeypatch.setattr(winograd, "WEIGHT_BYTES", 256 * 256 * 36 * 4)
@@ -59,15 +59,19 @@ def test_transformed_weights_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     assert batch_copy(made, inputs=6) is None
 
 
-@pytest.mark.parametrize("seconds", [0, 0.02])
-def test_products_that_lag_behind_are_left_to_direct_convolutions(
-    seconds: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(packed, "product", lambda *_: time.sleep(seconds))
-    packed.products_keep_up.cache_clear()
+@pytest.mark.parametrize("slow", [winograd.PackedConv2d, winograd.WinogradConv2d])
+def test_it_is_left_out_where_it_is_no_faster(slow: type[nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
+    computed = slow.forward
+
+    def forward(self: nn.Module, x: Tensor) -> Tensor:
+        time.sleep(0.2)
+        return computed(self, x)
+
+    monkeypatch.setattr(slow, "forward", forward)
+    winograd.is_faster.cache_clear()
     try:
-        keep_up = packed.products_keep_up()
-        assert keep_up == (seconds > 0)
-        assert (batch_copy(fast_copy(seeded(lambda: Wide(64))), inputs=6) is not None) == keep_up
+        faster = winograd.is_faster()
+        assert faster == (slow is winograd.PackedConv2d)
+        assert (batch_copy(fast_copy(seeded(lambda: Wide(64))), inputs=6) is not None) == faster
     finally:
-        packed.products_keep_up.cache_clear()
+        winograd.is_faster.cache_clear()
