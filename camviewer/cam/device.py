@@ -1,42 +1,28 @@
-"""How passes run on a device: batch sizes, the copy for masked passes, and what happens when memory runs out."""
+"""How passes run on a device: which copy of the network, how many inputs together, and what if memory runs out."""
 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from camviewer.cam import batches
 from camviewer.cam.allocator import return_freed
+from camviewer.cam.batches import Footprint
 from camviewer.cam.capture import Capture
-from camviewer.cam.fast import TOLERANCE, FastCopy, agrees, batch_copy, fast_copy, on_stem, stem_of
+from camviewer.cam.fast import TOLERANCE, FastCopy, agrees, batch_copy, fast_copy, on_stem, staged_copy, stem_of
 from camviewer.cam.masking import MaskedForward
 from camviewer.cam.stem import MaskedStem, StemForward, pays
 from camviewer.cam.streams import Streams
 from camviewer.cam.taps import is_out_of_memory, tap
-from camviewer.cam.winograd import is_faster
 from camviewer.errors import Cancelled, ModelError
 from camviewer.models.classifier import Classifier
 from camviewer.models.layout import Layout, to_grid
 from camviewer.models.outputs import pick_logits
 
-CPU_BATCH, DIRECT_CPU_BATCH = 6, 4
-"""Small batches are fastest on a CPU: their activations stay in the cache. The latter where the inputs of a batch share
-neither transformed weights (`camviewer.cam.winograd`) nor what masked inputs are mixed from."""
-REDUCED_CPU_BATCH = 8
-"""In reduced precision each input holds half as much. On two Granite Rapids cores a masked pass of resnet18 takes
-3.1 ms in batches of 6 or 8, and 3.5 in batches of 12."""
-PASS_BYTES = 320 * 2**20
-"""Bound on a CPU for what all operations of one pass give, taken together; few of them are held at once."""
-CUDA_SHARE = 0.5
-"""Share of the free device memory that one chunk may take."""
-OUTPUTS_AT_ONCE = 3
-"""Activations that a pass without gradients holds at once on CUDA, in multiples of its largest."""
-GRADIENT_OUTPUTS = 12
-"""The same of a pass with gradients."""
 REDUCED_TOLERANCE = 0.05
 """How far two ways of computing logits in bfloat16 may be apart, relative to the largest of them."""
 
@@ -166,9 +152,9 @@ class Device:
             )
             self._warm = True
         if inputs > 1 and not self._warm_for_batches and self._exact is not None:
-            exact, size = self._exact, self.batch_size(capture.X, gradients=False)
+            exact = self._exact
             self._batches = self._copied(
-                lambda: batch_copy(exact, inputs=size),
+                lambda: self._for_batches(exact, capture.X),
                 lambda copy: self._agree_in_batches(copy, exact, capture, layouts),
             )
             self._warm_for_batches = True
@@ -179,10 +165,25 @@ class Device:
         self.warm(capture, layouts, inputs=1 if reduces else self.batch_size(capture.X, gradients=False))
         if reduces and self._warm and not self._warm_for_masks:
             network = self.classifier.network
-            self._reduced = self._copied(
+            plain = self._reduced = self._copied(
                 lambda: fast_copy(network, dtype=torch.bfloat16), lambda copy: self._is_finite(copy, capture)
             )
+            if plain is not None and self.where.type == "cpu":
+                made = self._footprint(capture.X)
+                staged = self._copied(
+                    lambda: staged_copy(plain, lambda cut: batches.reduced(batches.of_first_stage(made, cut))),
+                    lambda copy: self._agree_in_batches(copy, plain, capture, {}, dtype=torch.bfloat16),
+                )
+                self._reduced = staged or plain
             self._warm_for_masks = True
+
+    def _for_batches(self, exact: FastCopy, X: Tensor) -> FastCopy | None:
+        """Return a variant for batches of inputs like `X`, None where none is faster."""
+        filtered = batch_copy(exact, inputs=self.batch_size(X, gradients=False))
+        if self.where.type != "cpu":
+            return filtered
+        made = self._footprint(X)
+        return staged_copy(filtered or exact, lambda cut: batches.of_first_stage(made, cut)) or filtered
 
     def _copied(self, make: Callable[[], FastCopy | None], good: Callable[[FastCopy], bool]) -> FastCopy | None:
         """Return a faster copy that `good` approves of."""
@@ -210,17 +211,29 @@ class Device:
         return agrees(capture.logits, logits[0]) and all(agrees(a, b[0]) for a, b in zip(expected, found, strict=True))
 
     def _agree_in_batches(
-        self, candidate: FastCopy, original: FastCopy, capture: Capture, layouts: dict[str, Layout]
+        self,
+        candidate: FastCopy,
+        original: FastCopy,
+        capture: Capture,
+        layouts: dict[str, Layout],
+        *,
+        dtype: torch.dtype | None = None,
     ) -> bool:
-        dimmed = torch.linspace(1, 0.3, CPU_BATCH).view(-1, 1, 1, 1) * capture.X
+        """Return whether two copies do, for more inputs than go at a time through a first stage."""
+        inputs, tolerance = (
+            (batches.CPU_BATCH, TOLERANCE) if dtype is None else (batches.REDUCED_CPU_BATCH, REDUCED_TOLERANCE)
+        )
+        dimmed = torch.linspace(1, 0.3, inputs + 1).view(-1, 1, 1, 1) * capture.X
         served = _served(candidate, layouts)
-        expected, found = (self._results(copy, dimmed, served) for copy in (original, candidate))
-        return all(agrees(a, b) for a, b in zip(expected, found, strict=True))
+        expected, found = (self._results(copy, dimmed, served, dtype) for copy in (original, candidate))
+        return all(agrees(a, b, tolerance=tolerance) for a, b in zip(expected, found, strict=True))
 
-    def _results(self, copy: FastCopy, batch: Tensor, layouts: dict[str, Layout]) -> list[Tensor]:
+    def _results(
+        self, copy: FastCopy, batch: Tensor, layouts: dict[str, Layout], dtype: torch.dtype | None = None
+    ) -> list[Tensor]:
         """Return the logits of a batch, and the activations of taps that the copy serves."""
         with tap(copy.network, list(layouts), gradients=False) as taps:
-            logits = self.logits(batch, copy.network)
+            logits = self.logits(batch, copy.network, dtype)
         return [logits, *(to_grid(taps[name], layout) for name, layout in layouts.items())]
 
     def _is_finite(self, candidate: FastCopy, capture: Capture) -> bool:
@@ -251,15 +264,22 @@ class Device:
         """Return how many passes without gradients run side by side."""
         return self.streams.count if self.where.type == "cpu" else 1
 
-    def batch_size(self, X: Tensor, *, gradients: bool, masked: bool = False) -> int:
-        """Return how many inputs like `X` ``[C, H, W]``, of the image itself or masked, share a forward pass."""
-        outputs = self._output_bytes(X)
-        if self.where.type != "cuda":
-            most = CPU_BATCH if masked or is_faster() else DIRECT_CPU_BATCH
-            return max(1, min(most, PASS_BYTES // sum(outputs)))
-        free, _ = torch.cuda.mem_get_info(self.where)
-        held = max(outputs) * (GRADIENT_OUTPUTS if gradients else OUTPUTS_AT_ONCE)
-        return int(max(1, min(256, free * CUDA_SHARE // held)))
+    def batch_size(self, X: Tensor, *, gradients: bool, taps: Sequence[str] | None = None) -> int:
+        """Return how many inputs like `X` ``[C, H, W]`` share a forward pass.
+
+        Args:
+            X: normalised input.
+            gradients: whether the pass keeps what gradients need.
+            taps: what is tapped, where a faster copy may run; None where the network itself has to.
+        """
+        made = self._footprint(X)
+        if self.where.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self.where)
+            return batches.on_cuda(made, free=free, gradients=gradients)
+        size = batches.on_cpu(made)
+        if taps is None or gradients or self._batches is None or not self._batches.serves(taps):
+            return size
+        return self._in_stages(size, made, self._batches)
 
     def masked_batch(self, X: Tensor, *, exact: bool = False) -> int:
         """Return how many masked inputs like `X` ``[C, H, W]`` share a pass.
@@ -268,14 +288,21 @@ class Device:
             X: normalised input.
             exact: in float32 even where this device is to use reduced precision.
         """
-        reduced = self._reduced is not None and not exact
-        size = self.batch_size(X, gradients=False, masked=True)
-        return min(2 * size, max(size, REDUCED_CPU_BATCH)) if reduced else size
+        if self.where.type == "cuda":
+            return self.batch_size(X, gradients=False)
+        made = self._footprint(X)
+        size = batches.on_cpu(made, masked=True)
+        if self._reduced is not None and not exact:
+            return batches.reduced(self._in_stages(size, made, self._reduced))
+        return self._in_stages(size, made, self._batches)
 
-    def _output_bytes(self, X: Tensor) -> list[int]:
-        """Return the bytes of each tensor that a pass of one input like `X` makes, in float32, the input first."""
-        calls = self.classifier.traced((int(X.shape[2]), int(X.shape[1]))).calls
-        return [4 * X.numel(), *(4 * math.prod(call.node.shape[1:]) for call in calls if call.node is not None)]
+    @staticmethod
+    def _in_stages(size: int, made: Footprint, copy: FastCopy | None) -> int:
+        """Return how many inputs share a pass of a copy: `size`, or more where it runs in two stages."""
+        return size if copy is None or not copy.cut else max(size, batches.of_second_stage(made, copy.cut))
+
+    def _footprint(self, X: Tensor) -> Footprint:
+        return Footprint.of(self.classifier, X)
 
     def attempt(self, work: Callable[[], Result]) -> Result | None:
         """Return the result of `work`, or None when memory ran out.

@@ -5,7 +5,7 @@ The network is traced and rewritten: batch norms are folded into convolutions; o
 A network that cannot be traced gets packed convolutions alone.
 
 Modules that stay the same are shared with the original, so the copy costs the convolutions' weights. Where a module or
-container disappeared but its result did not, a `_Mark` of its name passes that result on: hooks set on the copy by
+container disappeared but its result did not, a `Mark` of its name passes that result on: hooks set on the copy by
 layer name see what they see in the original, and `FastCopy.serves` names the layers for which this holds. The copy has
 no gradients.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ from camviewer.cam.packed import (
     RELU,
     Activated,
     Activation,
+    Mark,
     PackedConv2d,
     PackedLinear,
     activation_of,
@@ -35,6 +36,7 @@ from camviewer.cam.packed import (
     packable,
     products_keep_up,
 )
+from camviewer.cam.stages import cut_of, entry_of, in_stages
 from camviewer.cam.winograd import WinogradConv2d, chosen
 
 TOLERANCE = 5e-5
@@ -56,11 +58,13 @@ class FastCopy:
 
     Attributes:
         network: takes the same input; layers keep their names.
-        changed: modules whose result is not the original's, or is not computed any more.
+        changed: modules whose result is not the original's, or is not computed any more, or comes in parts.
+        cut: the last module of the first stage, where the network runs in two (`camviewer.cam.stages`).
     """
 
     network: nn.Module
     changed: frozenset[str]
+    cut: str = ""
 
     def serves(self, taps: Iterable[str]) -> bool:
         """Return whether taps at these modules see what they see in the original."""
@@ -119,16 +123,33 @@ def batch_copy(made: FastCopy, *, inputs: int) -> FastCopy | None:
     return FastCopy(_rebuilt(made.network, replaced, {}), made.changed) if replaced else None
 
 
+def staged_copy(made: FastCopy, most: Callable[[str], int]) -> FastCopy | None:
+    """Return a variant that shares all weights, and runs as `camviewer.cam.stages` says; None where it cannot.
+
+    Args:
+        made: what to run so.
+        most: path of the first stage's last module to inputs at a time of that stage.
+    """
+    cut = cut_of(made.network)
+    if cut is None:
+        return None
+    assert isinstance(made.network, fx.GraphModule)
+    path = str(cut.target)
+    network, first = in_stages(made.network, cut, most=most(path))
+    return FastCopy(network, made.changed | first, path)
+
+
 def stem_of(made: FastCopy) -> PackedConv2d | None:
     """Return the packed convolution that alone takes the input and runs once; None where there is no such one."""
-    if not isinstance(made.network, fx.GraphModule):
+    network = entry_of(made.network)
+    if network is None:
         return None
-    nodes = made.network.graph.nodes
+    nodes = network.graph.nodes
     inputs = [node for node in nodes if node.op == "placeholder"]
     users = [user for node in inputs for user in node.users]
     if len(users) != 1 or users[0].op != "call_module" or users[0].args != tuple(inputs):
         return None
-    conv = made.network.get_submodule(str(users[0].target))
+    conv = network.get_submodule(str(users[0].target))
     alone = sum(node.target == users[0].target for node in nodes) == 1
     return conv if isinstance(conv, PackedConv2d) and alone else None
 
@@ -148,12 +169,9 @@ def on_stem(made: FastCopy, conv: PackedConv2d, stem: nn.Module) -> nn.Module:
 
 def _pooling_behind(made: FastCopy, conv: PackedConv2d) -> nn.MaxPool2d | None:
     """Return the maximum over windows that alone takes the convolution's result and runs once, if there is one."""
-    assert isinstance(made.network, fx.GraphModule)
-    called = {
-        node: made.network.get_submodule(str(node.target))
-        for node in made.network.graph.nodes
-        if node.op == "call_module"
-    }
+    network = entry_of(made.network)
+    assert network is not None
+    called = {node: network.get_submodule(str(node.target)) for node in network.graph.nodes if node.op == "call_module"}
     node = next(node for node, module in called.items() if module is conv)
     while len(node.users) == 1:
         (node,) = node.users
@@ -161,16 +179,9 @@ def _pooling_behind(made: FastCopy, conv: PackedConv2d) -> nn.MaxPool2d | None:
         if isinstance(module, nn.MaxPool2d):
             alone = sum(other is module for other in called.values()) == 1
             return module if alone and not module.return_indices and not _hooked(module) else None
-        if not isinstance(module, _Mark):
+        if not isinstance(module, Mark):
             break
     return None
-
-
-class _Mark(nn.Module):
-    """Stands where a module's result passes, under its name."""
-
-    def forward(self, result: Tensor) -> Tensor:
-        return result
 
 
 class _Proxy(fx.Proxy):
@@ -309,7 +320,7 @@ class _Lowering:
                 continue
             for node in nodes:
                 self._mark(path, node)
-            parts[path] = _Mark()
+            parts[path] = Mark()
         for node in self.graph.nodes:
             path = str(node.target)
             if node.op == "call_module" and path not in parts:
@@ -387,9 +398,9 @@ def _overwrite_added(network: fx.GraphModule) -> None:
             continue
         x, other = node.args
         names = [other]
-        while isinstance(module(names[-1]), _Mark):
+        while isinstance(module(names[-1]), Mark):
             names.append(names[-1].args[0])
-        while isinstance(module(x), _Mark):
+        while isinstance(module(x), Mark):
             x = x.args[0]
         # These give results of their own, which have no further names than marks, and read whole what they are given.
         if not all(isinstance(module(n), PackedConv2d | nn.MaxPool2d) for n in (names[-1], x)) or x is names[-1]:

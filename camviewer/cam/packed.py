@@ -62,6 +62,13 @@ class Activated(nn.Module):
         return functional.hardswish(x, inplace=True) if name == "hardswish" else x
 
 
+class Mark(nn.Module):
+    """Stands where a module's result passes, under its name; modules below it are not computed by it."""
+
+    def forward(self, result: Tensor) -> Tensor:
+        return result
+
+
 class PackedConv2d(nn.Module):
     """``activation(conv(x) + other)`` without gradients; the results lie in memory channels last.
 
@@ -72,6 +79,7 @@ class PackedConv2d(nn.Module):
     Attributes:
         window: padding, stride, dilation and groups.
         bias: ``[K]`` or None.
+        weight_bytes: of the weights.
     """
 
     def __init__(self, conv: nn.Conv2d, activation: Activation = NOTHING) -> None:
@@ -79,6 +87,7 @@ class PackedConv2d(nn.Module):
         assert packable(conv) and isinstance(conv.padding, tuple)
         self.window = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
         weight = conv.weight.detach()
+        self.weight_bytes = weight.nbytes
         padding, _, _, groups = self.window
         self._is_product = weight.shape[2:] == (1, 1) and padding == [0, 0] and groups == 1
         self._is_product &= len(weight) >= PRODUCT_CHANNELS
@@ -139,10 +148,12 @@ class PackedLinear(nn.Module):
 
     Attributes:
         bias: ``[K]`` or None.
+        weight_bytes: of the weights.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
+        self.weight_bytes = linear.weight.nbytes
         self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), None)
         self.bias = None if linear.bias is None else linear.bias.detach()
 

@@ -104,7 +104,10 @@ class Passes:
         """
         rest = list(captures)
         lanes = self._device.lanes
-        batch = self._device.batch_size(rest[0].X, gradients=bool(through)) if rest else 1
+        if not rest:
+            return
+        tapped = None if original else list(taps)
+        batch = self._device.batch_size(rest[0].X, gradients=bool(through), taps=tapped)
         while rest:
             now = rest if lanes > 1 else rest[:batch]
             parts = [now[part] for part in shares(len(now), most=batch, lanes=lanes)]

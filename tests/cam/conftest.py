@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from camviewer.cam import device, winograd
+from camviewer.cam import batches, winograd
 
 
 @pytest.fixture(autouse=True)
@@ -22,5 +22,5 @@ def single_thread() -> Iterator[None]:
 @pytest.fixture
 def filtering(monkeypatch: pytest.MonkeyPatch) -> None:
     """A processor on which Winograd's filtering is worth it."""
-    for module in (winograd, device):
+    for module in (winograd, batches):
         monkeypatch.setattr(module, "is_faster", lambda: True)

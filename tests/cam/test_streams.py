@@ -9,11 +9,13 @@ import cam_reference as ref
 import pytest
 import torch
 from cam_toys import classifier
+from hypothesis import given
+from hypothesis import strategies as st
 from probe import draw_pixels, probe_network
 
 from camviewer.cam.explainer import Explainer
 from camviewer.cam.requests import MapRequest
-from camviewer.cam.streams import Streams
+from camviewer.cam.streams import Streams, shares
 from camviewer.errors import Cancelled
 
 
@@ -102,3 +104,13 @@ def test_streams_go_on_while_results_are_used() -> None:
     results.close()  # type: ignore[attr-defined]
     assert torch.get_num_threads() == 2
     assert sorted(begun) == sorted(ended) and len(begun) < 10  # the rest was never begun, and nothing runs any more
+
+
+@given(st.integers(1, 200), st.integers(1, 8), st.integers(1, 16))
+def test_parts_are_even_and_fit(count: int, batch: int, lanes: int) -> None:
+    parts = [range(count)[part] for part in shares(count, most=batch, lanes=lanes)]
+    assert [i for part in parts for i in part] == list(range(count))
+    sizes = [len(part) for part in parts]
+    assert min(sizes) >= 1 and max(sizes) <= batch and max(sizes) - min(sizes) <= 1
+    rounds = -(-len(parts) // lanes)
+    assert rounds == -(-count // (batch * lanes))
