@@ -15,8 +15,6 @@ nothing: a Zen 5 core, or a Granite Rapids core (1.6 and 1.1 ms for 64 channels)
 
 from __future__ import annotations
 
-import math
-import time
 from functools import lru_cache
 
 import numpy as np
@@ -25,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from camviewer.cam.packed import NOTHING, RELU, PackedConv2d, can_pack, product
+from camviewer.cam.timing import shortest
 
 FEWEST_CHANNELS = 64
 FEWEST_TILES = 16
@@ -39,8 +38,8 @@ PACKED_CHANNELS = 256
 """From so many on the weights are packed for a whole batch; torch's own product would pack them again at each call."""
 GAIN = 0.9
 """It pays where it takes at most this share of a direct convolution's time."""
-TIMED_INPUTS, TIMED_SIDE, TIMED_ROUNDS = 4, 56, 3
-"""What is timed to know it: inputs, their rows and columns, and how often."""
+TIMED_INPUTS, TIMED_SIDE = 4, 56
+"""What is timed to know it: inputs, and their rows and columns."""
 
 
 def transforms(points: tuple[float, ...]) -> tuple[Tensor, Tensor, Tensor]:
@@ -157,15 +156,9 @@ def is_faster() -> bool:
         return False
     with torch.inference_mode():
         packed = PackedConv2d(nn.Conv2d(FEWEST_CHANNELS, FEWEST_CHANNELS, 3, padding=1, bias=False))
-        ways = (packed, WinogradConv2d(packed))
+        filtered = WinogradConv2d(packed)
         x = torch.zeros(TIMED_INPUTS, FEWEST_CHANNELS, TIMED_SIDE, TIMED_SIDE).to(memory_format=torch.channels_last)
-        best = [math.inf, math.inf]
-        for _ in range(TIMED_ROUNDS):
-            for number, way in enumerate(ways):
-                started = time.perf_counter()
-                way(x)
-                best[number] = min(best[number], time.perf_counter() - started)
-    direct, winograd = best
+        direct, winograd = shortest(lambda: packed(x), lambda: filtered(x))
     return winograd <= GAIN * direct
 
 
