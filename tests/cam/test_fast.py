@@ -320,8 +320,8 @@ def test_the_copy_is_as_exact_as_the_original(name: str) -> None:
     predicted, every = MapRequest(("cam", "gradcam", "layercam")), MapRequest(("cam",), "all")
     for m, n in zip(cold.explain(pictures[3], predicted).maps, warm.explain(pictures[3], predicted).maps, strict=True):
         assert not np.array_equal(m.values, n.values)
-        # Either is up to 1.2e-5 off float64 (resnet50).
-        assert np.abs(m.values - n.values).max() <= 2e-5 * np.abs(m.values).max()
+        # Either is up to 1.2e-5 off float64 (resnet50), and products round up to twice as much on some processors.
+        assert np.abs(m.values - n.values).max() <= 3e-5 * np.abs(m.values).max()
     a = ref.activations(ref.split(name, network)[0], owner.prepare(pictures[3])[0])
     expected = np.einsum("ck,kij->cij", ref.class_weights(name, network).numpy(), a)
     first, second, third = (

@@ -29,7 +29,7 @@ def test_packed_convolutions(activation: nn.Module) -> None:
 @pytest.mark.parametrize("stride", [1, (2, 3)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_convolutions_of_single_cells(activation: nn.Module | None, stride: int, bias: bool) -> None:
-    conv = seeded(lambda: nn.Conv2d(8, packed.PRODUCT_CHANNELS, 1, stride=stride, bias=bias))
+    conv = seeded(lambda: nn.Conv2d(8, 24, 1, stride=stride, bias=bias))
     x = torch.randn(2, 8, 9, 13, generator=torch.Generator().manual_seed(0)) * 4
     known = packed.NOTHING if activation is None else packed.activation_of(activation)
     assert known is not None
@@ -44,6 +44,24 @@ def test_convolutions_of_single_cells(activation: nn.Module | None, stride: int,
             torch.testing.assert_close(made(x, other), summed if known == packed.NOTHING else summed.relu(),
                                        atol=1e-5, rtol=1e-5)  # fmt: skip
             torch.testing.assert_close(other, torch.randn(expected.shape, generator=torch.Generator().manual_seed(1)))
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_relu_of_bfloat16(kernel: int) -> None:
+    """Behind an addition it is taken from the bits; signs, zeros and infinities are those of torch."""
+    if not packed.can_pack(torch.bfloat16):
+        pytest.skip("torch packs no bfloat16 here")
+    conv = seeded(lambda: nn.Conv2d(8, 8, kernel, padding=kernel // 2)).bfloat16()
+    x, other = torch.randn(2, 2, 8, 9, 13, generator=torch.Generator().manual_seed(0)).bfloat16()
+    other[0, 0, 0, :4] = torch.tensor([float("inf"), -float("inf"), 0.0, -0.0])
+    with torch.inference_mode():
+        found = packed.PackedConv2d(conv, packed.RELU)(x, other)
+        torch.testing.assert_close(found, (conv(x) + other).relu(), atol=5e-2, rtol=2e-2)
+        values = torch.tensor([1.5, -1.5, 0.0, -0.0, 3e38, -3e38, 1e-40, -1e-40, float("inf"), -float("inf")])
+        for memory_format in (torch.contiguous_format, torch.channels_last):
+            given = values.bfloat16().view(1, 5, 1, 2).contiguous(memory_format=memory_format)
+            expected = given.relu()
+            assert torch.equal(packed.Activated(packed.RELU)(given), expected)
 
 
 class Tokens(nn.Module):
