@@ -51,26 +51,20 @@ class Footprint:
         """Return the bytes of all tensors."""
         return sum(size for _, size in self.calls)
 
-    def split(self, cut: str) -> tuple[int, int]:
-        """Return the bytes up to a module's last result, and from there on; twice all where it is not among them."""
+    def behind(self, cut: str) -> int:
+        """Return the bytes behind a module's last result; all where it is not among them."""
         end = max((place + 1 for place, (path, _) in enumerate(self.calls) if path == cut), default=0)
-        before = sum(size for _, size in self.calls[:end])
-        return (before, self.whole - before) if end else (self.whole, self.whole)
+        return sum(size for _, size in self.calls[end:])
 
 
 def on_cpu(made: Footprint, *, masked: bool = False) -> int:
-    """Return how many inputs, masked or not, share a pass on the CPU."""
+    """Return how many inputs, masked or not, share a pass on the CPU; of a network in stages, its first stage."""
     return _fitting(CPU_BATCH if masked or is_faster() else DIRECT_CPU_BATCH, made.whole)
 
 
-def of_first_stage(made: Footprint, cut: str) -> int:
-    """Return how many inputs go at a time through the first stage, which ends with the module `cut`."""
-    return _fitting(CPU_BATCH, made.split(cut)[0])
-
-
 def of_second_stage(made: Footprint, cut: str) -> int:
-    """Return how many go at a time through the stage behind it."""
-    return _fitting(STAGED_CPU_BATCH, made.split(cut)[1])
+    """Return how many go at a time through the second stage, behind the module `cut`."""
+    return _fitting(STAGED_CPU_BATCH, made.behind(cut))
 
 
 def reduced(inputs: int) -> int:

@@ -169,9 +169,9 @@ class Device:
                 lambda: fast_copy(network, dtype=torch.bfloat16), lambda copy: self._is_finite(copy, capture)
             )
             if plain is not None and self.where.type == "cpu":
-                made = self._footprint(capture.X)
+                first = batches.reduced(batches.on_cpu(self._footprint(capture.X), masked=True))
                 staged = self._copied(
-                    lambda: staged_copy(plain, lambda cut: batches.reduced(batches.of_first_stage(made, cut))),
+                    lambda: staged_copy(plain, most=first),
                     lambda copy: self._agree_in_batches(copy, plain, capture, {}, dtype=torch.bfloat16),
                 )
                 self._reduced = staged or plain
@@ -182,8 +182,8 @@ class Device:
         filtered = batch_copy(exact, inputs=self.batch_size(X, gradients=False))
         if self.where.type != "cpu":
             return filtered
-        made = self._footprint(X)
-        return staged_copy(filtered or exact, lambda cut: batches.of_first_stage(made, cut)) or filtered
+        first = batches.on_cpu(self._footprint(X), masked=True)
+        return staged_copy(filtered or exact, most=first) or filtered
 
     def _copied(self, make: Callable[[], FastCopy | None], good: Callable[[FastCopy], bool]) -> FastCopy | None:
         """Return a faster copy that `good` approves of."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,20 +123,19 @@ def batch_copy(made: FastCopy, *, inputs: int) -> FastCopy | None:
     return FastCopy(_rebuilt(made.network, replaced, {}), made.changed) if replaced else None
 
 
-def staged_copy(made: FastCopy, most: Callable[[str], int]) -> FastCopy | None:
+def staged_copy(made: FastCopy, *, most: int) -> FastCopy | None:
     """Return a variant that shares all weights, and runs as `camviewer.cam.stages` says; None where it cannot.
 
     Args:
         made: what to run so.
-        most: path of the first stage's last module to inputs at a time of that stage.
+        most: inputs at a time in the first stage.
     """
     cut = cut_of(made.network)
     if cut is None:
         return None
     assert isinstance(made.network, fx.GraphModule)
-    path = str(cut.target)
-    network, first = in_stages(made.network, cut, most=most(path))
-    return FastCopy(network, made.changed | first, path)
+    network, first = in_stages(made.network, cut, most=most)
+    return FastCopy(network, made.changed | first, str(cut.target))
 
 
 def stem_of(made: FastCopy) -> PackedConv2d | None:

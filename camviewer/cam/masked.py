@@ -18,6 +18,9 @@ from camviewer.errors import Cancelled
 from camviewer.models.classifier import Classifier
 from camviewer.project.records import ActivationMap
 
+SAMPLED_AT_ONCE = 2
+"""Masked inputs of a sample that share a pass in float32: what other passes hold is there beside them."""
+
 
 def masked_maps(task: Task, device: Device) -> Tensor:
     """Return the maps ``[T, h, w]`` of Score-CAM, SS-CAM or IS-CAM; a run that was finished before costs no pass.
@@ -122,8 +125,9 @@ def _left_out_flags(
 
 
 def _sampled(task: Task, device: Device, run: scorecam.ScoreRun, units: Tensor, masking: Masking) -> Tensor | None:
+    return_freed()
     passes = _passes(task, device, run.A, masking, exact=True)
-    batch = device.masked_batch(task.capture.X, exact=True)
+    batch = min(SAMPLED_AT_ONCE, device.masked_batch(task.capture.X, exact=True))
     return scorecam.sampled_logits(passes, run.A, units, masking=masking, batch=batch, each=device.each)
 
 

@@ -19,11 +19,10 @@ MADE = 4 * (3 * 32 * 32 + 6 * 16 * 16 + 8 * 8 * 8 * 4 + 5)
 def test_what_a_pass_makes_of_an_input() -> None:
     made = Footprint.of(classifier(seeded(Small)), X)
     assert made.whole == MADE
-    before, behind = made.split("second")
-    assert before == 4 * (3 * 32 * 32 + 6 * 16 * 16 + 8 * 8 * 8) and before + behind == made.whole
+    assert made.whole - made.behind("second") == 4 * (3 * 32 * 32 + 6 * 16 * 16 + 8 * 8 * 8)
     # What is called twice ends with its last call.
-    assert made.split("relu")[1] == 4 * 5
-    assert made.split("no such module") == (made.whole, made.whole)
+    assert made.behind("relu") == 4 * 5
+    assert made.behind("no such module") == made.whole
 
 
 @pytest.mark.parametrize(("filters", "most"), [(True, batches.CPU_BATCH), (False, batches.DIRECT_CPU_BATCH)])
@@ -50,7 +49,7 @@ def test_more_go_together_where_a_network_runs_in_two_stages(monkeypatch: pytest
     assert found.batch_size(X, gradients=False) == plain
     assert found.batch_size(X, gradients=False, taps=["second"]) == plain
     assert found.batch_size(X, gradients=True, taps=["third"]) == plain
-    _, behind = Footprint.of(found.classifier, X).split("second")
+    behind = Footprint.of(found.classifier, X).behind("second")
     monkeypatch.setattr(batches, "PASS_BYTES", 9 * behind)
     assert found.masked_batch(X) == 9
     found._reduced = found._batches

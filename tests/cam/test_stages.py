@@ -82,7 +82,7 @@ def traced(network: nn.Module) -> fx.GraphModule:
 @pytest.mark.usefixtures("room")
 def test_the_cut_is_the_last_that_the_cache_bears() -> None:
     made = fast_copy(seeded(Deep))
-    found = staged_copy(made, lambda _: 2)
+    found = staged_copy(made, most=2)
     assert found is not None and found.cut == "blocks.1"
     assert found.changed == {"stem", "blocks.0", "blocks.1"} | made.changed
     first = found.network.get_submodule(FIRST)
@@ -103,7 +103,7 @@ def test_what_is_read_further_on_goes_through_no_cut(most: int, cut: str | None,
 def test_values_that_two_operations_read_are_cut_where_they_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "CACHED_WEIGHTS", 3 * 324)
     network = nn.Sequential(Forked(), nn.Conv2d(4, 40, 3, bias=False))
-    found = staged_copy(FastCopy(traced(network), frozenset()), lambda _: 1)
+    found = staged_copy(FastCopy(traced(network), frozenset()), most=1)
     # Behind the third, the second's result is read again.
     assert found is not None and found.cut == "0.second"
     assert not any(found.serves([name]) for name in ("0.first", "0.second")) and found.serves(["0.third", "1"])
@@ -116,7 +116,7 @@ def test_networks_that_have_no_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "CACHED_WEIGHTS", WEIGHTS)
     assert cut_of(traced(Two())) is None
     assert cut_of(seeded(Deep)) is None  # not traced
-    assert staged_copy(FastCopy(seeded(Deep), frozenset()), lambda _: 1) is None
+    assert staged_copy(FastCopy(seeded(Deep), frozenset()), most=1) is None
 
 
 @settings(deadline=None, max_examples=40)
@@ -152,7 +152,7 @@ def test_parts_are_even_and_in_order() -> None:
 @pytest.mark.usefixtures("room")
 def test_the_first_convolution_is_found_in_the_first_stage() -> None:
     network = seeded(Deep)
-    made = staged_copy(fast_copy(network), lambda _: 2)
+    made = staged_copy(fast_copy(network), most=2)
     assert made is not None
     conv = stem_of(made)
     assert conv is not None
